@@ -1,0 +1,1 @@
+"""Doors that keep other tools' names."""

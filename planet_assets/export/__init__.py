@@ -1,0 +1,1 @@
+"""Writes, and reads, what other programs use: vector files and tables."""

@@ -1,0 +1,1 @@
+"""Walks the path of a scene: search, plan, confirm, run, acquire."""

@@ -1,0 +1,1 @@
+"""Remembers: items, copies, jobs, events and the ledger, in SQLite or PostgreSQL."""

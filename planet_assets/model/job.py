@@ -1,0 +1,159 @@
+"""Download jobs: one want being carried out. Nothing here needs shapely, so that listing jobs starts fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from planet_assets.model import shown
+from planet_assets.model.asset import AssetStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clipping:
+    """How a raster is cut to the ROI."""
+
+    buffer_m: float = 0.0
+    """Metres on the ground to add around the ROI; negative to shrink it."""
+    output_format: str = "GTiff"
+    """GTiff or COG."""
+    compression: str = "deflate"
+    """lzw, deflate, zstd or none."""
+    overviews: bool = False
+    """True to add overviews."""
+    extent: str = "window"
+    """window: the exact pixels of the ROI; tiles: snapped outward to the source's tiles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What was agreed for a job when it was made; a later process keeps to it."""
+
+    retry_attempts: int = 3
+    """Tries of a step after the first before the job fails."""
+    retry_delay_s: float = 5.0
+    """First pause before a step is tried again; it doubles."""
+    repeat: str = "each"
+    """each: every start at byte 0 on a new link charges; once: an asset charges once. Source: assumed."""
+    keep_whole: bool = True
+    """False to remove the whole file once the cut one stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadJob:
+    """One want being carried out, as it was at some moment."""
+
+    id: str
+    """Names the job, across processes."""
+    batch_id: str
+    """Names the plan it belongs to."""
+    account: str
+    """Whose quota it spends: the ledger's account."""
+    item_type: str
+    """For example PSScene."""
+    scene_id: str
+    """Planet's id of the item."""
+    asset_type: str
+    """For example ortho_analytic_4b."""
+    route: str
+    """data or orders."""
+    path: str
+    """Absolute path of the whole file."""
+    clipped_path: str | None
+    """Absolute path of the cut file; None when nothing is cut."""
+    roi_wkt: str | None
+    """What to cut it to, lon/lat WKT."""
+    clipping: Clipping | None
+    """How to cut; None when nothing is cut."""
+    terms: Terms
+    """What was agreed for it."""
+    km2: float
+    """What one start of the download charges."""
+    created_at: datetime
+    """When it was made, UTC."""
+    updated_at: datetime
+    """When it last moved, UTC."""
+    status: AssetStatus = AssetStatus.PENDING
+    """How far it has come."""
+    revision: int = 0
+    """Counts the events recorded; guards the row."""
+    activation_asked_at: datetime | None = None
+    """When Planet was asked to make the asset ready."""
+    starts: int = 0
+    """Starts of the download that the ledger counts as charged."""
+    held_km2: float = 0.0
+    """Reserved and not yet committed."""
+    spent_km2: float = 0.0
+    """Committed to the ledger."""
+    md5: str | None = None
+    """Digest Planet promised."""
+    size_bytes: int | None = None
+    """Length of the whole file."""
+    bytes_done: int = 0
+    """Bytes on disk so far."""
+    digest: str | None = None
+    """md5 of the received file, once it is whole."""
+    verified_by: str | None = None
+    """How the file was checked: md5, length, or structure; None before."""
+    clip_outcome: str | None = None
+    """cut, or the reason why nothing was cut; None before."""
+    attempts: int = 0
+    """Tries of the present step that failed."""
+    renewals: int = 0
+    """Fresh links that were asked for because one had expired."""
+    not_before: datetime | None = None
+    """When to look again; None for now."""
+    error_kind: str = ""
+    """Name of the exception class that ended or delays it."""
+    error_message: str | None = None
+    """What is wrong and what to do, in words."""
+    file_bytes: int = 0
+    """Size of the file under its final name."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Item type, item id and asset type: what names the asset."""
+        return self.item_type, self.scene_id, self.asset_type
+
+    @property
+    def progress_percentage(self) -> float:
+        """Share of the bytes that have arrived, 0 to 100; 100 when completed."""
+        if self.status is AssetStatus.COMPLETED:
+            return 100.0
+        if not self.size_bytes:
+            return 0.0
+        return min(100.0, 100.0 * self.bytes_done / self.size_bytes)
+
+    @property
+    def downloaded_file_path(self) -> Path | None:
+        """The file to use: the cut one where one was made, else the whole one; None until completed."""
+        return self.clipped_file_path or self.original_file_path
+
+    @property
+    def original_file_path(self) -> Path | None:
+        """The whole file as Planet made it; None until completed, and where it was not kept."""
+        if self.status is not AssetStatus.COMPLETED or self.route == "orders":
+            return None
+        return Path(self.path) if self.terms.keep_whole or self.clip_outcome != "cut" else None
+
+    @property
+    def clipped_file_path(self) -> Path | None:
+        """The cut file; None until completed, and where nothing was cut."""
+        done = self.status is AssetStatus.COMPLETED and self.clip_outcome == "cut"
+        return Path(self.clipped_path) if done and self.clipped_path else None
+
+    @property
+    def file_size_mb(self) -> float:
+        """Size of the file to use, in MB of 1,000,000 bytes."""
+        return self.file_bytes / 1e6
+
+    def _repr_html_(self) -> str:
+        return shown.page().jobs_html([self])
+
+
+class JobList(list[DownloadJob]):
+    """Jobs in the order of the wants; shows itself as a table in a notebook."""
+
+    def _repr_html_(self) -> str:
+        return shown.page().jobs_html(self)

@@ -1,0 +1,203 @@
+"""Plans: what is wanted, what it would cost, and whether it may be done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from planet_assets.model import shown
+from planet_assets.model.item import Item
+from planet_assets.model.job import Clipping
+from planet_assets.model.quota import QuotaInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """An asset of an item, for an ROI, by a route, to a place."""
+
+    item: Item
+    """The scene."""
+    asset_type: str
+    """For example ortho_analytic_4b."""
+    roi_wkt: str | None = None
+    """What to cut it to, lon/lat WKT; None for the whole scene."""
+    clipping: Clipping | None = None
+    """How to cut; None when nothing is cut."""
+    route: str = "data"
+    """How Planet delivers: data or orders."""
+    path: str = ""
+    """Absolute path of the whole file to come."""
+    clipped_path: str | None = None
+    """Absolute path of the cut file to come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantImpact:
+    """What one want would cost."""
+
+    item_id: str
+    """The scene."""
+    asset_type: str
+    """The asset."""
+    data_km2: float
+    """Charged by the Data route: the full geodesic footprint, or 0 where the asset type is free."""
+    orders_km2: float
+    """Charged by the Orders route with a clip: the part of the footprint inside the ROI."""
+    overlap_km2: float
+    """Ground of the ROI this scene covers; the footprint itself without an ROI."""
+    bytes_low: int
+    """Low guess of the download's size."""
+    bytes_high: int
+    """High guess of the download's size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadImpact(Mapping[str, Any]):
+    """What a set of wants would cost. Also a mapping with the keys `scene_count area_km2 avg_scene_area_km2 ...`."""
+
+    route: str
+    """The route `area_km2` is counted by."""
+    wants: tuple[WantImpact, ...]
+    """One entry a file that has to be fetched."""
+    scene_count: int
+    """Scenes that have something to fetch."""
+    data_km2: float
+    """Quota Planet would charge by the Data route: full footprints."""
+    orders_km2: float
+    """Quota Planet would charge if it clipped to the ROI (equal to `data_km2` without an ROI)."""
+    roi_km2: float = math.nan
+    """Area of the ROI; NaN without one."""
+    bytes_low: int = 0
+    """Low guess of all downloads together."""
+    bytes_high: int = 0
+    """High guess of all downloads together."""
+    seconds: float = math.nan
+    """Guess of how long it takes, activation included."""
+    held: tuple[tuple[str, str], ...] = ()
+    """(item id, asset type) that the library already holds: they cost nothing."""
+    outside: tuple[str, ...] = ()
+    """Ids of scenes outside the ROI; they are left out."""
+    duplicates: tuple[str, ...] = ()
+    """Ids of scenes that were given more than once; they count once."""
+    assumptions: tuple[str, ...] = ()
+    """Rules of Planet that are not certain and were assumed, in words."""
+
+    @property
+    def area_km2(self) -> float:
+        """The quota Planet would charge by the chosen route, km²."""
+        return self.orders_km2 if self.route == "orders" else self.data_km2
+
+    @property
+    def other_area_km2(self) -> float:
+        """The quota the other route would charge, km²."""
+        return self.data_km2 if self.route == "orders" else self.orders_km2
+
+    @property
+    def estimated_bytes(self) -> int:
+        """The middle of the guesses."""
+        return (self.bytes_low + self.bytes_high) // 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything under the names of the public API; GB and MB are powers of ten."""
+        return {
+            "scene_count": self.scene_count,
+            "area_km2": self.area_km2,
+            "total_area_km2": self.area_km2,
+            "avg_scene_area_km2": self.area_km2 / self.scene_count if self.scene_count else 0.0,
+            "estimated_file_size_gb": self.estimated_bytes / 1e9,
+            "estimated_file_size_mb": self.estimated_bytes / 1e6,
+            "bytes_low": self.bytes_low,
+            "bytes_high": self.bytes_high,
+            "seconds": None if math.isnan(self.seconds) else self.seconds,
+            "route": self.route,
+            "data_km2": self.data_km2,
+            "orders_km2": self.orders_km2,
+            "roi_km2": None if math.isnan(self.roi_km2) else self.roi_km2,
+            "asset_count": len(self.wants),
+            "asset_types": sorted({want.asset_type for want in self.wants}),
+            "already_held": [list(pair) for pair in self.held],
+            "outside_roi": list(self.outside),
+            "duplicates": list(self.duplicates),
+            "assumptions": list(self.assumptions),
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        return self.as_dict()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.as_dict())
+
+    def __len__(self) -> int:
+        return len(self.as_dict())
+
+    def _repr_html_(self) -> str:
+        return shown.page().impact_html(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether it may be done."""
+
+    word: str
+    """fits, near_limit, over or unknown."""
+    shortfall_km2: float = 0.0
+    """How much is missing; NaN when unknown."""
+    reasons: tuple[str, ...] = ()
+    """Why, in words."""
+
+    @property
+    def allows(self) -> bool:
+        """True when the quota covers it."""
+        return self.word in ("fits", "near_limit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The thing a person confirms: what would be fetched, what it costs, and what is left."""
+
+    id: str
+    """Names the plan."""
+    made_at: datetime
+    """When it was made, UTC."""
+    wants: tuple[Want, ...]
+    """What would be fetched."""
+    impact: DownloadImpact
+    """What it would cost."""
+    verdict: Verdict
+    """Whether it may be done."""
+    quota: QuotaInfo
+    """The quota that was seen when the plan was made."""
+    asset_types: tuple[str, ...]
+    """The asset types that were asked for."""
+    roi_wkt: str | None = None
+    """What the files are cut to, lon/lat WKT."""
+    already_held: tuple[Want, ...] = ()
+    """What the library already holds; it is linked or copied, at no charge."""
+    lacking: tuple[tuple[Want, str], ...] = ()
+    """What cannot be had now, each with the reason."""
+    items: tuple[Item, ...] = field(default=(), repr=False)
+    """The scenes looked at, for pictures."""
+
+    def _repr_html_(self) -> str:
+        return shown.page().plan_html(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer to a plan."""
+
+    proceed: bool
+    """True to go on."""
+    by: str
+    """Who or what answered."""
+    at: datetime
+    """When, UTC."""
+    limit_km2: float
+    """What was agreed to at the most, km²."""
+    reason: str = ""
+    """Why, in words."""
+    allow_unknown_quota: bool = False
+    """True when the answer covers a quota nobody could tell."""

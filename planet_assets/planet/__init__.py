@@ -1,0 +1,1 @@
+"""Talks to Planet: HTTP in, model values out."""

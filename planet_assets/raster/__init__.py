@@ -1,0 +1,1 @@
+"""Cuts pixels: takes a path and an ROI, knows nothing of jobs."""

@@ -1,0 +1,1 @@
+"""What should happen: pure decisions, without input, output or a clock."""

@@ -1,0 +1,1 @@
+"""Draws: text for terminals, HTML and SVG for notebooks, without any network."""
