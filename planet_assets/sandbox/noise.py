@@ -1,0 +1,115 @@
+"""Chance without state: hashes and gradient noise that give the same world wherever and whenever they are asked."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_MIX_1, _MIX_2 = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # the finaliser of SplitMix64
+_COLUMN, _ROW = 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+
+
+def hash64(*keys: int) -> int:
+    """64 well-mixed bits that depend on every key and on their order."""
+    state = 0
+    for key in keys:
+        state = (state ^ (key & _MASK)) + _GOLDEN & _MASK
+        state = (state ^ state >> 30) * _MIX_1 & _MASK
+        state = (state ^ state >> 27) * _MIX_2 & _MASK
+        state ^= state >> 31
+    return state
+
+
+def chance(*keys: int) -> float:
+    """A number in [0, 1) that the keys determine."""
+    return (hash64(*keys) >> 11) / (1 << 53)
+
+
+def lattice(column: Array, row: Array, seed: int) -> Array:
+    """Uniform numbers in [0, 1), float32, one for each pair of whole numbers (any broadcastable int64 arrays)."""
+    state = column.astype(np.uint64) * np.uint64(_COLUMN) + row.astype(np.uint64) * np.uint64(_ROW)
+    state += np.uint64(hash64(seed))
+    state ^= state >> np.uint64(30)
+    state *= np.uint64(_MIX_1)
+    state ^= state >> np.uint64(27)
+    state *= np.uint64(_MIX_2)
+    return (state >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def gradient_noise(x: Array, y: Array, wavelength: float, seed: int) -> Array:
+    """Perlin's gradient noise, float32, about -1..1; x, y and wavelength in one unit, any equal shapes."""
+    u, v = x / wavelength, y / wavelength
+    left, low = np.floor(u), np.floor(v)
+    s, t = (u - left).astype(np.float32), (v - low).astype(np.float32)
+    first_column, first_row = int(left.min()), int(low.min())
+    columns = int(left.max()) - first_column + 2
+    rows = int(low.max()) - first_row + 2
+    angle = lattice(
+        np.arange(first_column, first_column + columns), np.arange(first_row, first_row + rows)[:, None], seed
+    ) * np.float32(2 * np.pi)
+    gradient_x, gradient_y = np.cos(angle).ravel(), np.sin(angle).ravel()
+    corner = ((low - first_row) * columns + (left - first_column)).astype(np.int32)
+
+    def slope(offset: int, ds: Array, dt: Array) -> Array:
+        at = corner + np.int32(offset)
+        return np.asarray(gradient_x.take(at) * ds + gradient_y.take(at) * dt)
+
+    ease_s, ease_t = s * s * s * (s * (s * 6 - 15) + 10), t * t * t * (t * (t * 6 - 15) + 10)
+    lower, upper = slope(0, s, t), slope(columns, s, t - 1)
+    lower += ease_s * (slope(1, s - 1, t) - lower)
+    upper += ease_s * (slope(columns + 1, s - 1, t - 1) - upper)
+    lower += ease_t * (upper - lower)
+    return lower * np.float32(1.6)
+
+
+class Ground(Protocol):
+    """Points of the world on which noise can be evaluated."""
+
+    pixel: float
+    """Size of the picture's pixel in world metres: finer waves are left out, so that nothing flickers."""
+
+    @property
+    def x(self) -> Array:
+        """Eastings in world metres."""
+
+    @property
+    def y(self) -> Array:
+        """Northings in world metres, of the shape of x."""
+
+    def fitting(self, wavelength: float) -> tuple[Ground, int]:
+        """A coarser ground that still draws this wavelength smoothly, and by how many pixels it steps."""
+
+    def enlarge(self, values: Array, step: int) -> Array:
+        """Values of that coarser ground, interpolated to this one."""
+
+
+def fractal(ground: Ground, wavelength: float, octaves: int, seed: int, gain: float = 0.5) -> Array:
+    """A sum of gradient noises, each half as long and `gain` times as high as the one before; about -1..1.
+
+    Long waves are evaluated on a coarser ground and enlarged, which is what makes large pictures affordable.
+    """
+    total: Array = np.zeros((1, 1), np.float32)
+    groups: dict[int, Array] = {}
+    height, norm = 1.0, 0.0
+    for octave in range(octaves):
+        length = wavelength / 2**octave
+        norm += height
+        if octave == 0 or length >= 2 * ground.pixel:
+            coarse, step = ground.fitting(length)
+            wave = gradient_noise(coarse.x, coarse.y, length, hash64(seed, octave)) * np.float32(height)
+            groups[step] = groups[step] + wave if step in groups else wave
+        height *= gain
+    for step, values in groups.items():
+        total = total + (ground.enlarge(values, step) if step > 1 else values)
+    return total * np.float32(1.5 / norm)
+
+
+def smoothstep(low: float, high: float, value: Array) -> Array:
+    """0 below low, 1 above high, a smooth rise between."""
+    t = np.clip((value - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
