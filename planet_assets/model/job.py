@@ -36,6 +36,8 @@ class Terms:
     """First pause before a step is tried again; it doubles."""
     repeat: str = "each"
     """each: every start at byte 0 on a new link charges; once: an asset charges once. Source: assumed."""
+    allow_unknown_quota: bool = False
+    """True when the answer covered a quota nobody could tell."""
     keep_whole: bool = True
     """False to remove the whole file once the cut one stands."""
 
@@ -86,6 +88,14 @@ class DownloadJob:
     """Reserved and not yet committed."""
     spent_km2: float = 0.0
     """Committed to the ledger."""
+    charge: str = "none"
+    """What is known of the present link's charge: none, intended, unknown (asked, the answer is lost) or answered."""
+    at_stake_km2: float = 0.0
+    """What the present link's start counts: committed for a start at byte 0, held back while resuming."""
+    resuming: bool = False
+    """True while a kept part is being continued on a new link."""
+    held_copy: str | None = None
+    """Path of a file the library already holds; nothing is charged then."""
     md5: str | None = None
     """Digest Planet promised."""
     size_bytes: int | None = None

@@ -1,0 +1,40 @@
+"""Whose ledger a key spends from, and other small things that are kept by name.
+
+The ledger belongs to Planet's subscription. A key's digest is only an alias of it, so a reset key does not orphan what
+was spent, and colleagues with keys of their own share one balance.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from planet_assets.library.engine import Library
+from planet_assets.library.schema import kv
+
+
+def keep(library: Library, key: str, value: Any) -> None:
+    """Remember a small thing by name."""
+    with library.write() as connection:
+        connection.execute(sa.delete(kv).where(kv.c.key == key))
+        connection.execute(sa.insert(kv).values(key=key, value=json.dumps(value)))
+
+
+def kept(library: Library, key: str, default: Any = None) -> Any:
+    """A small thing by name."""
+    with library.read() as connection:
+        text = connection.execute(sa.select(kv.c.value).where(kv.c.key == key)).scalar_one_or_none()
+    return default if text is None else json.loads(text)
+
+
+def link_key(library: Library, key_digest: str, account: str) -> None:
+    """Remember that a key spends from an account."""
+    keep(library, f"alias:{key_digest}", account)
+
+
+def account_of_key(library: Library, key_digest: str) -> str | None:
+    """The account a key was last seen to spend from."""
+    found = kept(library, f"alias:{key_digest}")
+    return None if found is None else str(found)

@@ -1,0 +1,50 @@
+"""Items: what is known of scenes, kept as Planet sent it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from planet_assets.library.engine import Library
+from planet_assets.library.schema import item as item_table
+from planet_assets.model.item import Item
+from planet_assets.model.item import item_from_feature as read_item
+
+
+def remember(library: Library, features: Iterable[tuple[Item, str]], *, now: datetime) -> None:
+    """Keep scenes with their GeoJSON text; what was known before is replaced."""
+    rows = [
+        {"item_type": item.item_type, "id": item.id, "acquired": item.acquired, "feature": text, "seen_at": now}
+        for item, text in features
+    ]
+    if not rows:
+        return
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    insert = postgresql.insert if library.engine.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(item_table)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["item_type", "id"],
+        set_={"feature": new.feature, "seen_at": new.seen_at, "acquired": new.acquired},
+    )
+    with library.write() as connection:
+        connection.execute(statement, rows)
+
+
+def feature(library: Library, item_type: str, item_id: str) -> dict[str, Any] | None:
+    """A scene's GeoJSON as it was last seen."""
+    query = sa.select(item_table.c.feature).where(item_table.c.item_type == item_type, item_table.c.id == item_id)
+    with library.read() as connection:
+        text = connection.execute(query).scalar_one_or_none()
+    return None if text is None else json.loads(text)
+
+
+def item(library: Library, item_type: str, item_id: str) -> Item | None:
+    """A scene as it was last seen."""
+    found = feature(library, item_type, item_id)
+    return None if found is None else read_item(found)

@@ -1,0 +1,253 @@
+"""Jobs and their events: the only writer of job state.
+
+A job's row, its event and its ledger rows are written in one transaction, guarded by the row's revision, so that of two
+processes that move one job the second is refused. A lease says who works on a job now; it lapses by time, or at once
+when its process is known to be dead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from planet_assets.exceptions import LibraryLocked, Misused
+from planet_assets.library import copies, ledger
+from planet_assets.library.engine import Library, is_dead
+from planet_assets.library.schema import event as event_table
+from planet_assets.library.schema import job as job_table
+from planet_assets.model.asset import AssetStatus
+from planet_assets.model.event import Clipped, Created, Event, Placed, event_from_json, event_to_json
+from planet_assets.model.job import Clipping, DownloadJob, Terms
+from planet_assets.rules import charges, lifecycle
+
+LEASE = timedelta(seconds=120)
+"""How long a claim lasts without being renewed."""
+
+_FINAL = [status.value for status in AssetStatus if status.is_final]
+
+
+def add(
+    library: Library, jobs: Sequence[DownloadJob], *, owner: str, by: str, now: datetime, allow_unknown: bool = False
+) -> list[DownloadJob]:
+    """Record jobs and reserve what they cost, all or nothing.
+
+    Raises:
+        OverQuota: the sum does not fit; nothing was recorded.
+        QuotaUnknown: nobody knows what fits, and `allow_unknown` is False.
+    """
+    created = []
+    with library.write() as connection:
+        for account in {job.account for job in jobs}:
+            total = sum(job.km2 for job in jobs if job.account == account and job.held_copy is None)
+            ledger.take(connection, account, total, now=now, allow_unknown=allow_unknown)
+        for position, job in enumerate(jobs):
+            happened = Created(at=now, km2=0.0 if job.held_copy is not None else job.km2)
+            after = lifecycle.apply(job, happened)
+            connection.execute(
+                sa.insert(job_table).values(
+                    **_row(after), position=position, lease_owner=owner, lease_until=now + LEASE, created_at=now
+                )
+            )
+            _write_event(connection, job, after, happened, by)
+            created.append(after)
+    return created
+
+
+def record(library: Library, job: DownloadJob, event: Event, *, by: str = "") -> DownloadJob:
+    """Move a job by an event: row, event, ledger and copy in one transaction.
+
+    Raises:
+        LibraryLocked: another process moved the job meanwhile.
+        OverQuota: the event takes quota that is not there; nothing was recorded.
+    """
+    after = lifecycle.apply(job, event)
+    extra = sum(entry.held_km2 + entry.spent_km2 for entry in charges.entries(job, event))
+    with library.write() as connection:
+        if extra > 0:
+            allow = job.terms.allow_unknown_quota
+            ledger.take(connection, job.account, extra, now=event.at, allow_unknown=allow)
+        moved = connection.execute(
+            sa.update(job_table)
+            .where(job_table.c.id == job.id, job_table.c.revision == job.revision)
+            .values(_row(after))
+        )
+        if moved.rowcount != 1:
+            raise LibraryLocked(f"Job {job.id} was moved by another process.", hint="It goes on there.")
+        _write_event(connection, job, after, event, by)
+        if isinstance(event, Placed | Clipped):
+            copies.write(connection, after, cut=isinstance(event, Clipped), at=event.at)
+    return after
+
+
+def progress(library: Library, job: DownloadJob) -> None:
+    """Note how many bytes are on disk; not an event, and lost without harm."""
+    with library.write() as connection:
+        connection.execute(
+            sa.update(job_table)
+            .where(job_table.c.id == job.id, job_table.c.revision == job.revision)
+            .values(bytes_done=job.bytes_done, state=_state(job))
+        )
+
+
+def claim(library: Library, ids: Collection[str], *, owner: str, now: datetime) -> list[DownloadJob]:
+    """Take over those of the jobs that nobody works on: one conditional update each."""
+    with library.write() as connection:
+        owners = connection.execute(sa.select(job_table.c.lease_owner).distinct()).scalars()
+        dead = [name for name in owners if name and is_dead(name)]
+        free = sa.or_(
+            job_table.c.lease_owner.is_(None),
+            job_table.c.lease_owner == owner,
+            job_table.c.lease_until < now,
+            job_table.c.lease_owner.in_(dead),
+        )
+        mine = connection.execute(
+            sa.update(job_table)
+            .where(job_table.c.id.in_(list(ids)), job_table.c.status.not_in(_FINAL), free)
+            .values(lease_owner=owner, lease_until=now + LEASE)
+            .returning(job_table.c.id)
+        ).scalars()
+        taken = list(mine)
+    return load(library, taken) if taken else []
+
+
+def renew(library: Library, ids: Collection[str], *, owner: str, now: datetime) -> None:
+    """Keep the claim on jobs for another while."""
+    with library.write() as connection:
+        connection.execute(
+            sa.update(job_table)
+            .where(job_table.c.id.in_(list(ids)), job_table.c.lease_owner == owner)
+            .values(lease_until=now + LEASE)
+        )
+
+
+def let_go(library: Library, ids: Collection[str], *, owner: str) -> None:
+    """Give up the claim on jobs."""
+    with library.write() as connection:
+        connection.execute(
+            sa.update(job_table)
+            .where(job_table.c.id.in_(list(ids)), job_table.c.lease_owner == owner)
+            .values(lease_owner=None, lease_until=None)
+        )
+
+
+def held_elsewhere(library: Library, ids: Collection[str], *, owner: str, now: datetime) -> dict[str, str]:
+    """Job id -> owner, of those that a living process works on."""
+    query = sa.select(job_table.c.id, job_table.c.lease_owner).where(
+        job_table.c.id.in_(list(ids)), job_table.c.lease_until >= now, job_table.c.lease_owner != owner
+    )
+    with library.read() as connection:
+        return {row.id: row.lease_owner for row in connection.execute(query) if not is_dead(row.lease_owner)}
+
+
+def load(library: Library, ids: Collection[str]) -> list[DownloadJob]:
+    """Jobs by id, in the order they were made."""
+    return _find(library, job_table.c.id.in_(list(ids)))
+
+
+def get(library: Library, job_id: str) -> DownloadJob:
+    """One job, by its id or an unmistakable beginning of it.
+
+    Raises:
+        Misused: there is none, or more than one.
+    """
+    found = _find(library, job_table.c.id.startswith(job_id, autoescape=True))
+    if len(found) != 1:
+        problem = "There is no job" if not found else f"{len(found)} jobs begin with"
+        raise Misused(f"{problem} {job_id!r}.", hint="`planet-assets jobs list` shows them.", argument="job")
+    return found[0]
+
+
+def unfinished(library: Library) -> list[DownloadJob]:
+    """Every job that is not final."""
+    return _find(library, job_table.c.status.not_in(_FINAL))
+
+
+def unfinished_keys(library: Library) -> dict[tuple[str, str, str, str], str]:
+    """(item type, item id, asset type, path) -> job id, of jobs under way: they are not bought twice."""
+    columns = (job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type, job_table.c.path, job_table.c.id)
+    with library.read() as connection:
+        found = connection.execute(sa.select(*columns).where(job_table.c.status.not_in(_FINAL))).all()
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in found}
+
+
+def listed(
+    library: Library, *, status: Collection[str] = (), batch_id: str | None = None, limit: int | None = None
+) -> list[DownloadJob]:
+    """Jobs, newest batch last; filtered by status words or batch."""
+    conditions = [job_table.c.status.in_(list(status))] if status else []
+    if batch_id is not None:
+        conditions.append(job_table.c.batch_id == batch_id)
+    found = _find(library, *conditions)
+    return found if limit is None else found[-limit:]
+
+
+def history(library: Library, job_id: str) -> list[Event]:
+    """What happened to a job, oldest first."""
+    query = sa.select(event_table).where(event_table.c.job_id == job_id).order_by(event_table.c.revision)
+    with library.read() as connection:
+        return [event_from_json(row.kind, json.loads(row.payload)) for row in connection.execute(query)]
+
+
+def _find(library: Library, *conditions: sa.ColumnElement[bool]) -> list[DownloadJob]:
+    order = (job_table.c.created_at, job_table.c.batch_id, job_table.c.position)
+    query = sa.select(job_table.c.state).where(*conditions).order_by(*order)
+    with library.read() as connection:
+        return [_job(json.loads(state)) for state in connection.execute(query).scalars()]
+
+
+def _write_event(connection: sa.Connection, before: DownloadJob, after: DownloadJob, happened: Event, by: str) -> None:
+    connection.execute(
+        sa.insert(event_table).values(
+            job_id=after.id,
+            revision=after.revision,
+            at=happened.at,
+            kind=type(happened).__name__,
+            payload=json.dumps(event_to_json(happened)),
+        )
+    )
+    entries = charges.entries(before, happened)
+    ledger.write(
+        connection, after.account, entries, at=happened.at, job_id=after.id, batch_id=after.batch_id, by=by or "library"
+    )
+
+
+def _row(job: DownloadJob) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "batch_id": job.batch_id,
+        "account": job.account,
+        "status": job.status.value,
+        "item_type": job.item_type,
+        "scene_id": job.scene_id,
+        "asset_type": job.asset_type,
+        "path": job.path,
+        "revision": job.revision,
+        "bytes_done": job.bytes_done,
+        "state": _state(job),
+        "updated_at": job.updated_at,
+    }
+
+
+_TIMES = frozenset(field.name for field in fields(DownloadJob) if "datetime" in str(field.type))
+
+
+def _state(job: DownloadJob) -> str:
+    values = asdict(job)
+    for name in _TIMES:
+        values[name] = values[name].isoformat() if values[name] is not None else None
+    return json.dumps({**values, "status": job.status.value})
+
+
+def _job(state: Mapping[str, Any]) -> DownloadJob:
+    values = dict(state)
+    for name in _TIMES:
+        values[name] = datetime.fromisoformat(values[name]) if values[name] is not None else None
+    values["status"] = AssetStatus(values["status"])
+    values["terms"] = Terms(**values["terms"])
+    values["clipping"] = Clipping(**values["clipping"]) if values["clipping"] is not None else None
+    return DownloadJob(**values)

@@ -1,0 +1,164 @@
+"""The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is what
+happened, a site is a place; the ledger says what was spent, quota what may be, and kv remembers small things.
+
+Text is never cast. Times are ISO 8601 UTC text of fixed width, so that they sort as they are.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time as 27 characters of text: 2025-01-01T10:30:32.403024Z."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Aware times only; a naive one would silently shift."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without zone cannot be stored: {value}")
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """Aware UTC."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+_serial = BigInteger().with_variant(Integer, "sqlite")
+
+item = Table(
+    "item",
+    metadata,
+    Column("item_type", String(60), primary_key=True),
+    Column("id", String(120), primary_key=True),
+    Column("acquired", Moment, nullable=False),
+    Column("feature", Text, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
+site = Table(
+    "site",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("name", String(400), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("address", Text, nullable=False),
+)
+
+copy = Table(
+    "copy",
+    metadata,
+    Column("site_id", _serial, ForeignKey("site.id"), primary_key=True),
+    Column("path", String(400), primary_key=True),
+    Column("item_type", String(60), nullable=False),
+    Column("item_id", String(120), nullable=False),
+    Column("asset_type", String(60), nullable=False),
+    Column("cut", String(8), nullable=False),
+    Column("digest", String(32)),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("verified_by", String(20)),
+    Column("job_id", String(32)),
+    Column("recorded_at", Moment, nullable=False),
+    Index(None, "item_type", "item_id", "asset_type", "cut"),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("batch_id", String(32), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("account", String(120), nullable=False),
+    Column("status", String(20), nullable=False, index=True),
+    Column("item_type", String(60), nullable=False),
+    Column("scene_id", String(120), nullable=False),
+    Column("asset_type", String(60), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("bytes_done", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("lease_owner", String(120)),
+    Column("lease_until", Moment),
+    Index(None, "item_type", "scene_id", "asset_type"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("sequence", _serial, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), ForeignKey("job.id"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("payload", Text, nullable=False),
+    UniqueConstraint("job_id", "revision"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("sequence", _serial, primary_key=True, autoincrement=True),
+    Column("account", String(120), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("held_km2", Double, nullable=False),
+    Column("spent_km2", Double, nullable=False),
+    Column("job_id", String(32), index=True),
+    Column("batch_id", String(32)),
+    Column("rule", String(80), nullable=False),
+    Column("by", String(200), nullable=False),
+    Index(None, "account", "at"),
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("account", String(120), primary_key=True),
+    Column("source", String(20), nullable=False),
+    Column("limit_km2", Double),
+    Column("used_km2", Double),
+    Column("interval", String(20), nullable=False),
+    Column("style", String(30), nullable=False),
+    Column("plan", String(200), nullable=False),
+    Column("resets_at", Moment),
+    Column("as_of", Moment),
+    Column("revision", Integer, nullable=False),
+)
+
+kv = Table(
+    "kv",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,151 @@
+"""Which ledger entries an event causes.
+
+The ledger is kept on the safe side of Planet's bill: a start of a download is committed before the first byte is asked
+for, and is taken back only when the answer proves that no body can have begun.
+
+Rules about Planet, with their certainty (contract sections 5 and 7b):
+
+* Data API: charged when the asset is downloaded, not on activation, search or stats. Source: confirmed.
+* Data API: the whole footprint, whatever is read or cut later. Source: confirmed.
+* every start at byte 0 on a new link charges (`repeat="each"`). Source: assumed, the safe reading of reports.
+* a resume by Range with a matching ETag does not charge. Source: assumed.
+* XML and RPC files are free. Source: reported. Every raster asset of an item charges, UDM2 too. Source: assumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planet_assets.model.asset import AssetStatus
+from planet_assets.model.event import (
+    Cancelled,
+    Created,
+    Event,
+    Failed,
+    FetchAnswered,
+    FetchRefused,
+    FetchStarting,
+    LinkLost,
+    NotClipped,
+    Placed,
+    TakenOver,
+    Vanished,
+)
+from planet_assets.model.job import DownloadJob
+
+FREE_SUFFIXES = ("_xml", "_rpc")
+"""Asset types that end so are not charged. Source: reported."""
+
+REPEAT_EACH = "repeat=each (assumed)"
+REPEAT_ONCE = "repeat=once (declared)"
+
+ASSUMPTIONS = {
+    "each": "Every new start of a download of the same asset is assumed to charge again.",
+    "once": "A second download of the same asset is declared not to charge.",
+    "types": "Every raster asset of a scene is assumed to charge its full footprint; XML and RPC files are free.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of the ledger: what it adds to the held and to the spent km² of a job."""
+
+    kind: str
+    """reserve, commit, release or adjust."""
+    held_km2: float
+    """Added to what is held."""
+    spent_km2: float
+    """Added to what is spent."""
+    rule: str
+    """By which rule it was counted, with its certainty."""
+
+    @property
+    def needs_room(self) -> bool:
+        """True when the entry takes quota that nothing had set aside."""
+        return self.held_km2 + self.spent_km2 > 0
+
+
+def is_charged(asset_type: str) -> bool:
+    """False for asset types Planet gives away."""
+    return not asset_type.endswith(FREE_SUFFIXES)
+
+
+def reserve(km2: float, rule: str) -> Entry:
+    """km² set aside for a job."""
+    return Entry(kind="reserve", held_km2=km2, spent_km2=0.0, rule=rule)
+
+
+def commit(km2: float, rule: str) -> Entry:
+    """km² that were set aside and now count as spent."""
+    return Entry(kind="commit", held_km2=-km2, spent_km2=km2, rule=rule)
+
+
+def release(km2: float, rule: str) -> Entry:
+    """km² that were set aside and are free again."""
+    return Entry(kind="release", held_km2=-km2, spent_km2=0.0, rule=rule)
+
+
+def start_km2(job: DownloadJob) -> float:
+    """What opening a new link at byte 0 counts, km²."""
+    if job.starts and job.terms.repeat == "once":
+        return 0.0
+    return job.km2
+
+
+def entries(job: DownloadJob, event: Event) -> list[Entry]:
+    """The ledger rows that `event` causes for `job` as it was before; areas of 0 cause none."""
+    match event:
+        case Created(km2=km2):
+            rows = [reserve(km2, "full footprint (confirmed)")]
+        case FetchStarting(resuming=True):
+            rows = [reserve(_resume_stake(job), "held while resuming (assumed)")]
+        case FetchStarting():
+            rows = _start(job)
+        case FetchAnswered(offset=offset) if job.resuming:
+            rows = [_settle(job, charged=offset == 0 or job.charge == "unknown")]
+        case FetchRefused():
+            rows = _refused(job)
+        case TakenOver() | LinkLost() if job.resuming:
+            rows = [_settle(job, charged=True)]
+        case Cancelled() | Failed() | Vanished() | NotClipped() | Placed():
+            rows = _ended(job)
+        case _:
+            rows = []
+    return [row for row in rows if row.held_km2 or row.spent_km2]
+
+
+def _rule(job: DownloadJob) -> str:
+    return REPEAT_ONCE if job.terms.repeat == "once" else REPEAT_EACH
+
+
+def _resume_stake(job: DownloadJob) -> float:
+    return 0.0 if job.terms.repeat == "once" else job.km2
+
+
+def _start(job: DownloadJob) -> list[Entry]:
+    km2 = start_km2(job)
+    missing = max(0.0, km2 - job.held_km2)
+    return [reserve(missing, _rule(job)), commit(km2, _rule(job))]
+
+
+def _settle(job: DownloadJob, *, charged: bool) -> Entry:
+    if charged:
+        return commit(job.at_stake_km2, "started over (assumed charged)")
+    return release(job.at_stake_km2, "resumed by Range (assumed free)")
+
+
+def _refused(job: DownloadJob) -> list[Entry]:
+    """A refused link takes back its own start, and only while no answer of it can have been lost."""
+    if job.charge != "intended":
+        return [_settle(job, charged=True)] if job.resuming else []
+    if job.resuming:
+        return [_settle(job, charged=False)]
+    stake = job.at_stake_km2
+    return [Entry(kind="release", held_km2=stake, spent_km2=-stake, rule="refused before a byte came (assumed free)")]
+
+
+def _ended(job: DownloadJob) -> list[Entry]:
+    """What is still held is free again, but for a resume whose answer is lost: that counts."""
+    rows = [_settle(job, charged=True)] if job.resuming and job.status is AssetStatus.DOWNLOADING else []
+    settled = job.at_stake_km2 if rows else 0.0
+    return [*rows, release(job.held_km2 - settled, "not needed")]

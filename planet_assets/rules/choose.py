@@ -1,0 +1,95 @@
+"""Which assets are wanted: what is held, lacking, outside the ROI or given twice is told apart before anything is priced."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from planet_assets.exceptions import Misused
+from planet_assets.model.item import Item
+from planet_assets.model.selection import Chosen
+from planet_assets.rules.naming import asset_type_of
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+Key = tuple[str, str, str]
+"""Item type, item id, asset type."""
+
+
+def choose(
+    items: Sequence[Item], asset_types: Sequence[str], *, roi: BaseGeometry | None = None, held: Collection[Key] = ()
+) -> Chosen:
+    """Sort scenes and asset types by what has to be done for them.
+
+    Args:
+        items: scenes; the first of several with one id counts.
+        asset_types: names as people give them; aliases are understood.
+        roi: region of interest, lon/lat; scenes that do not touch it are left out.
+        held: what the library already holds.
+
+    Raises:
+        Misused: no asset type, or one that none of the scenes has.
+    """
+    types = wanted_types(asset_types)
+    unique = list({item.ref: item for item in reversed(items)}.values())[::-1]
+    inside = [item for item in unique if roi is None or item.footprint.intersects(roi)]
+    touching = {item.ref for item in inside}
+    _refuse_unknown_types(inside, types)
+    fetch, kept, lacking = [], [], []
+    for item in inside:
+        for asset_type in types:
+            if (*item.ref, asset_type) in held:
+                kept.append((item, asset_type))
+            elif reason := why_lacking(item, asset_type):
+                lacking.append((item, asset_type, reason))
+            else:
+                fetch.append((item, asset_type))
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.id] = counts.get(item.id, 0) + 1
+    return Chosen(
+        fetch=tuple(fetch),
+        held=tuple(kept),
+        lacking=tuple(lacking),
+        outside=tuple(item.id for item in unique if item.ref not in touching),
+        duplicates=tuple(item_id for item_id, count in counts.items() if count > 1),
+    )
+
+
+def wanted_types(asset_types: Sequence[str] | str) -> list[str]:
+    """Asset types in the order given, aliases resolved, each once.
+
+    Raises:
+        Misused: none was given, or one cannot be an asset type.
+    """
+    names = [asset_types] if isinstance(asset_types, str) else list(asset_types)
+    if not names:
+        raise Misused("No asset type was given.", hint="For example ['ortho_analytic_4b'].", argument="asset_types")
+    return list(dict.fromkeys(asset_type_of(name) for name in names))
+
+
+def why_lacking(item: Item, asset_type: str) -> str:
+    """Why this scene's asset cannot be had, in words; empty when nothing speaks against it.
+
+    A record that lists no assets or no permissions says nothing, so Planet is asked later.
+    """
+    if item.permissions == () and item.assets:
+        return "not downloadable with this key yet: no permission at all, as under an embargo for recent scenes"
+    if item.assets and asset_type not in item.assets:
+        return f"the scene has no {asset_type}; it has {', '.join(sorted(item.assets))}"
+    if item.permissions is not None and asset_type not in item.permissions and item.assets:
+        return f"the key may not download {asset_type}; it may {', '.join(sorted(item.permissions))}"
+    return ""
+
+
+def _refuse_unknown_types(items: Sequence[Item], types: Sequence[str]) -> None:
+    """A type that no scene has is a mistake of the caller; when only some lack it, their jobs fail and the rest run."""
+    for asset_type in types:
+        if items and all(item.assets and asset_type not in item.assets for item in items):
+            known = sorted({name for item in items for name in item.assets})
+            raise Misused(
+                f"None of the {len(items)} scenes has the asset type {asset_type!r}.",
+                hint=f"They have: {', '.join(known)}.",
+                argument="asset_types",
+            )

@@ -1,0 +1,304 @@
+"""The life of a job: which event may follow in which status, what it changes, and what to do next.
+
+`TABLE` holds every transition; an event that is not in the row of the present status is a programming error and is
+refused. `next_step` reads the job alone, so restarting is nothing special: load the job and go on deciding.
+
+Law of unknown money. Before a step that costs, its intent is recorded (`FetchStarting`), and the ledger commits with it.
+From then on nothing takes the charge back but an answer that proves that no body began (`FetchRefused` while the charge
+is still only *intended*). When an answer is lost the charge is *unknown* and stays. A job may fail or be cancelled at
+any time, because whatever may have been spent is already in the ledger.
+
+A link is opened once: a fetch that breaks goes on over the same storage address, at no further charge, for as long as
+that lives. A retry by a person is a new job, not a transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from planet_assets.model.asset import AssetStatus
+from planet_assets.model.event import (
+    Activate,
+    ActivationAsked,
+    AskAsset,
+    AssetInactive,
+    BeginFetch,
+    Cancelled,
+    Check,
+    Checked,
+    Clip,
+    Clipped,
+    Created,
+    Delayed,
+    Done,
+    Event,
+    Failed,
+    Fetch,
+    FetchAnswered,
+    Fetched,
+    FetchRefused,
+    FetchStarting,
+    LinkLost,
+    LinkReady,
+    NotClipped,
+    NotThereYet,
+    Place,
+    Placed,
+    Spoiled,
+    Step,
+    StillActivating,
+    TakenOver,
+    UseHeld,
+    Vanished,
+    WaitUntil,
+)
+from planet_assets.model.job import DownloadJob
+from planet_assets.rules import charges
+
+S = AssetStatus
+MAX_RENEWALS = 8
+"""Fresh links asked for before a job gives up. Source: ours; one in four fresh links was reported broken."""
+
+_ASKING: dict[type[Event], AssetStatus] = {
+    Created: S.PENDING,
+    AssetInactive: S.ACTIVATING,
+    ActivationAsked: S.ACTIVATING,
+    StillActivating: S.ACTIVATING,
+    LinkReady: S.ACTIVE,
+    NotThereYet: S.WAITING,
+    Placed: S.CLIPPING,
+}
+_ENDS: dict[type[Event], AssetStatus] = {
+    Failed: S.FAILED,
+    Vanished: S.EXPIRED,
+    Cancelled: S.USER_CANCELLED,
+}
+
+TABLE: Mapping[AssetStatus, Mapping[type[Event], AssetStatus]] = {
+    S.PENDING: {**_ASKING, **_ENDS, Delayed: S.PENDING, TakenOver: S.PENDING},
+    S.WAITING: {**_ASKING, **_ENDS, Delayed: S.WAITING, TakenOver: S.WAITING},
+    S.ACTIVATING: {**_ASKING, **_ENDS, Delayed: S.ACTIVATING, TakenOver: S.ACTIVATING},
+    S.ACTIVE: {
+        **_ENDS,
+        FetchStarting: S.DOWNLOADING,
+        Placed: S.CLIPPING,
+        LinkLost: S.ACTIVATING,
+        Delayed: S.ACTIVE,
+        TakenOver: S.ACTIVATING,
+    },
+    S.DOWNLOADING: {
+        **_ENDS,
+        FetchAnswered: S.DOWNLOADING,
+        FetchRefused: S.ACTIVE,
+        LinkLost: S.ACTIVATING,
+        Fetched: S.DOWNLOADING,
+        Checked: S.DOWNLOADING,
+        Spoiled: S.DOWNLOADING,
+        Placed: S.CLIPPING,
+        Delayed: S.DOWNLOADING,
+        TakenOver: S.DOWNLOADING,
+    },
+    S.CLIPPING: {
+        **_ENDS,
+        Clipped: S.COMPLETED,
+        NotClipped: S.COMPLETED,
+        Delayed: S.CLIPPING,
+        TakenOver: S.CLIPPING,
+    },
+}
+"""Status -> event -> next status. Statuses that are not listed are final."""
+
+
+def apply(job: DownloadJob, event: Event) -> DownloadJob:
+    """The job after `event`.
+
+    Raises:
+        ValueError: the event may not happen in the job's status (a programming error).
+    """
+    row = TABLE.get(job.status, {})
+    if type(event) not in row:
+        raise ValueError(f"{type(event).__name__} may not happen to a job that is {job.status.value}")
+    changes: dict[str, Any] = {"status": row[type(event)], "updated_at": event.at, "revision": job.revision + 1}
+    changes |= _facts(job, event)
+    rows = charges.entries(job, event)
+    changes["held_km2"] = job.held_km2 + sum(entry.held_km2 for entry in rows)
+    changes["spent_km2"] = job.spent_km2 + sum(entry.spent_km2 for entry in rows)
+    return replace(job, **changes)
+
+
+def next_step(job: DownloadJob, now: datetime) -> Step:
+    """What to do next for the job."""
+    if job.status.is_final:
+        return Done()
+    if job.not_before is not None and job.not_before > now:
+        return WaitUntil(job.not_before)
+    match job.status:
+        case S.CLIPPING:
+            return Clip()
+        case S.DOWNLOADING:
+            return _after_start(job)
+        case S.ACTIVE:
+            return BeginFetch()
+        case _ if job.held_copy is not None:
+            return UseHeld()
+        case S.ACTIVATING if job.activation_asked_at is None:
+            return Activate()
+        case _:
+            return AskAsset()
+
+
+def may_be_cancelled(job: DownloadJob) -> bool:
+    """True until the job is final."""
+    return not job.status.is_final
+
+
+def _after_start(job: DownloadJob) -> Step:
+    if job.digest is None:
+        return Fetch()
+    return Check() if job.verified_by is None else Place()
+
+
+_FRESH: dict[str, Any] = {"attempts": 0, "not_before": None, "error_kind": "", "error_message": None}
+_NO_LINK: dict[str, Any] = {"charge": "none", "at_stake_km2": 0.0, "resuming": False}
+_NO_BYTES: dict[str, Any] = {"digest": None, "verified_by": None, "bytes_done": 0}
+
+
+def _facts(job: DownloadJob, event: Event) -> dict[str, Any]:
+    """What an event changes besides the status."""
+    match event:
+        case AssetInactive():
+            return {**_FRESH, "activation_asked_at": None}
+        case ActivationAsked():
+            return {**_FRESH, "activation_asked_at": event.at, "not_before": event.look_again_at}
+        case StillActivating():
+            asked = job.activation_asked_at or event.at
+            return {**_FRESH, "activation_asked_at": asked, "not_before": event.look_again_at}
+        case NotThereYet():
+            return {**_FRESH, "error_kind": "NotYet", "error_message": event.reason, "not_before": event.look_again_at}
+        case LinkReady():
+            return {**_FRESH, "md5": event.md5 or job.md5}
+        case Delayed() | Failed() | Vanished() | Cancelled():
+            return _trouble(job, event)
+        case TakenOver():
+            return _taken_over(job)
+        case _:
+            return _transfer_facts(job, event)
+
+
+def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
+    match event:
+        case FetchStarting(resuming=resuming):
+            stake = charges.start_km2(job) if not resuming else (0.0 if job.terms.repeat == "once" else job.km2)
+            starts = job.starts + (not resuming)
+            return {
+                "charge": "intended",
+                "at_stake_km2": stake,
+                "resuming": resuming,
+                "starts": starts,
+                "not_before": None,
+            }
+        case FetchAnswered(offset=offset):
+            again = job.resuming and (offset == 0 or job.charge == "unknown")
+            return {"charge": "answered", "resuming": False, "starts": job.starts + again}
+        case FetchRefused():
+            return _refused(job, event)
+        case LinkLost():
+            return _link_lost(job, event.reason)
+        case Fetched():
+            return {**_FRESH, "digest": event.digest, "size_bytes": event.size_bytes, "bytes_done": event.size_bytes}
+        case Checked():
+            return {**_FRESH, "verified_by": event.how, "md5": event.md5 or job.md5}
+        case Spoiled():
+            return {**_NO_BYTES, **_again(job, event.error_kind, event.message, event.not_before)}
+        case Placed():
+            return _placed(job, event)
+        case Clipped():
+            return {**_FRESH, "clip_outcome": "cut", "file_bytes": event.size_bytes}
+        case NotClipped():
+            return {**_FRESH, "clip_outcome": event.reason}
+        case _:
+            return {}
+
+
+def _again(job: DownloadJob, kind: str, message: str, not_before: datetime) -> dict[str, Any]:
+    return {"attempts": job.attempts + 1, "error_kind": kind, "error_message": message, "not_before": not_before}
+
+
+def _trouble(job: DownloadJob, event: Delayed | Failed | Vanished | Cancelled) -> dict[str, Any]:
+    match event:
+        case Delayed():
+            lost = event.answered and job.status is S.DOWNLOADING and job.charge == "intended"
+            charge = {"charge": "unknown"} if lost else {}
+            tries = _again(job, event.error_kind, event.message, event.not_before)
+            return {**charge, **tries, **({"attempts": 1} if event.progressed else {})}
+        case Failed():
+            return {"error_kind": event.error_kind, "error_message": event.message, "not_before": None}
+        case Vanished():
+            return {"error_kind": "Gone", "error_message": event.message, "not_before": None}
+        case Cancelled():
+            words = f"Cancelled by {event.by}." + (f" {event.reason}" if event.reason else "")
+            return {"error_kind": "Declined", "error_message": words, "not_before": None}
+
+
+def _taken_over(job: DownloadJob) -> dict[str, Any]:
+    """Whoever held the job may have asked and not lived to hear the answer; a look-again time is kept, a pause is not."""
+    facts: dict[str, Any] = {"attempts": 0, "resuming": False}
+    if job.status is not S.WAITING:
+        facts["not_before"] = None
+    if job.charge == "intended":
+        facts["charge"] = "unknown"
+        facts["starts"] = job.starts + job.resuming
+    return facts
+
+
+def _refused(job: DownloadJob, event: FetchRefused) -> dict[str, Any]:
+    taken_back = job.charge == "intended" and not job.resuming
+    counted_now = job.resuming and job.charge != "intended"
+    facts = _NO_LINK | _again(job, "LinkExpired" if event.link_gone else "NetworkError", event.reason, event.not_before)
+    facts["starts"] = job.starts - taken_back + counted_now
+    if event.link_gone:
+        facts |= {"status": S.ACTIVATING, "activation_asked_at": None, "renewals": job.renewals + 1, "attempts": 0}
+    return facts
+
+
+def _link_lost(job: DownloadJob, reason: str) -> dict[str, Any]:
+    return {
+        **_NO_LINK,
+        "starts": job.starts + job.resuming,
+        # a lost link says nothing about the activation: Planet is asked first, and activates again only if inactive
+        "activation_asked_at": job.activation_asked_at or job.updated_at,
+        "renewals": job.renewals + 1,
+        "error_kind": "LinkExpired",
+        "error_message": reason,
+        "not_before": None,
+    }
+
+
+def _placed(job: DownloadJob, event: Placed) -> dict[str, Any]:
+    facts = {
+        **_FRESH,
+        **_NO_LINK,
+        "digest": event.digest,
+        "size_bytes": event.size_bytes,
+        "bytes_done": event.size_bytes,
+        "file_bytes": event.size_bytes,
+        "verified_by": job.verified_by or "md5",
+    }
+    if job.clipping is None:
+        facts["status"] = S.COMPLETED
+    return facts
+
+
+def exhausted(job: DownloadJob) -> str | None:
+    """Why the job should fail now, in words; None while another try is due."""
+    if job.status.is_final or job.status is S.WAITING:
+        return None
+    if job.attempts > job.terms.retry_attempts:
+        stage = "activation" if job.status in (S.PENDING, S.ACTIVATING) else "download"
+        return f"{stage} failed after {job.attempts} tries: {job.error_message}"
+    if job.renewals > MAX_RENEWALS:
+        return f"activation failed: {job.renewals} links in a row did not answer. {job.error_message}"
+    return None
