@@ -1,0 +1,229 @@
+"""Plans and quotas as plain text for a terminal; its tables and quantities come from the two modules beside it."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from datetime import datetime
+
+from planet_assets.model.plan import DownloadImpact, Plan
+from planet_assets.model.quota import QuotaInfo
+from planet_assets.view.tables import impact_table, jobs_table, search_table
+from planet_assets.view.units import (
+    count,
+    exact_km2,
+    human_bytes,
+    human_duration,
+    human_km2,
+    human_time,
+    named,
+    plain,
+)
+
+__all__ = [
+    "confirmation_dialog",
+    "human_bytes",
+    "human_duration",
+    "human_km2",
+    "impact_table",
+    "jobs_table",
+    "plan_text",
+    "quota_lines",
+    "search_table",
+]
+
+RULE = "=" * 50
+WIDTH = 96
+WHY_UNKNOWN = "Planet does not say what this account may use."
+
+ROUTE_CHARGES = {"data": "each whole scene, cut here or not", "orders": "only what Planet cuts out of the ROI"}
+"""What each route of Planet charges, in words."""
+
+
+def confirmation_dialog(plan: Plan) -> str:
+    """What a person is asked to agree to, up to the line of the question."""
+    impact = plan.impact
+    lines = [
+        RULE,
+        "DOWNLOAD CONFIRMATION",
+        RULE,
+        f"Scenes to download: {impact.scene_count}",
+        f"Asset types: {list(plan.asset_types)}",
+        *_price_lines(plan),
+        *_size_lines(impact),
+        *_left_out_lines(plan),
+        "",
+        "Current Quota Status:",
+        *_quota_status_lines(plan),
+        *_assumption_lines(impact),
+        "",
+        RULE,
+    ]
+    return "\n".join(lines)
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan at full length: every scene, both prices, what is left out and why, and what the quota says."""
+    impact = plan.impact
+    lines = [
+        f"Plan {plain(plan.id)}, made {human_time(plan.made_at)}",
+        f"{count(impact.scene_count, 'scene')}, {count(len(impact.wants), 'file')}: {', '.join(plan.asset_types)}",
+    ]
+    if math.isfinite(impact.roi_km2):
+        lines.append(f"ROI: {human_km2(impact.roi_km2)}")
+    lines += ["", impact_table(plan)] if impact.wants else ["", "Nothing has to be fetched."]
+    lines += ["", *_price_lines(plan), *_size_lines(impact), *_left_out_lines(plan)]
+    lines += ["", "Quota:", *_quota_status_lines(plan), *_assumption_lines(impact)]
+    return "\n".join(lines)
+
+
+def _price_lines(plan: Plan) -> list[str]:
+    impact = plan.impact
+    other = "data" if impact.route == "orders" else "orders"
+    lines = [
+        f"Total estimated area: {exact_km2(impact.area_km2)}",
+        f"  Charged by the {impact.route} route: {ROUTE_CHARGES.get(impact.route, 'see its rules')}",
+    ]
+    if plan.roi_wkt is None:
+        lines[1] = f"  Charged by the {impact.route} route: each whole scene; without an ROI no route costs less"
+    elif math.isclose(impact.area_km2, impact.other_area_km2, rel_tol=1e-6, abs_tol=1e-6):
+        lines.append(f"  The {other} route would charge the same")
+    else:
+        lines.append(f"  The {other} route would charge {exact_km2(impact.other_area_km2)}: {ROUTE_CHARGES[other]}")
+    return lines
+
+
+def _size_lines(impact: DownloadImpact) -> list[str]:
+    details = [count(len(impact.wants), "file")]
+    if impact.bytes_low != impact.bytes_high:
+        details.append(f"{human_bytes(impact.bytes_low)} to {human_bytes(impact.bytes_high)}")
+    if math.isfinite(impact.seconds):
+        details.append(f"about {human_duration(impact.seconds)}")
+    return [f"Estimated file size: {human_bytes(impact.estimated_bytes)}", f"  {', '.join(details)}"]
+
+
+def _left_out_lines(plan: Plan) -> list[str]:
+    impact = plan.impact
+    lines = []
+    if impact.held:
+        names = named(f"{item_id} {asset_type}" for item_id, asset_type in impact.held)
+        lines += _entry(f"Already held: {count(len(impact.held), 'file')} (0 km²), taken from the library: {names}")
+    if impact.outside:
+        lines += _entry(f"Outside the ROI: {count(len(impact.outside), 'scene')}: {named(impact.outside)}")
+    if impact.duplicates:
+        lines += _entry(f"Given twice: {count(len(impact.duplicates), 'scene')}: {named(impact.duplicates)}")
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for want, reason in plan.lacking:
+        reasons.setdefault((want.asset_type, reason), []).append(want.item.id)
+    for (asset_type, reason), ids in reasons.items():
+        lines += _entry(f"Cannot be had now: {asset_type} of {count(len(ids), 'scene')}: {named(ids)}: {reason}")
+    return ["", "Left out, not charged:", *lines] if lines else []
+
+
+def _quota_status_lines(plan: Plan) -> list[str]:
+    quota, required = plan.quota, plan.impact.area_km2
+    remaining = quota.remaining_area_km2
+    lines = [
+        f"  Used: {_used_of_limit(quota)}",
+        f"  Remaining: {exact_km2(remaining)}",
+        f"  Required: {exact_km2(required)}",
+        f"  Available after download: {_available_after(plan, remaining - required)}",
+        f"  Source: {_source(quota, plan.made_at)}",
+    ]
+    if quota.is_known and quota.pending_km2 > 0:
+        lines.insert(1, f"    of which {exact_km2(quota.pending_km2)} pending: ours, not posted by Planet yet")
+    return lines + [line for reason in _obstacles(plan) for line in _entry(reason)]
+
+
+def _obstacles(plan: Plan) -> tuple[str, ...]:
+    """Why a plan may not be carried out as it is, or why one should look twice; a plan that fits needs no words."""
+    quota, verdict = plan.quota, plan.verdict
+    if not quota.is_known:
+        return (f"The quota is unknown: {quota.why_unknown or WHY_UNKNOWN}",)
+    if verdict.word == "over":
+        return verdict.reasons or ("quota exceeded: this does not fit.",)
+    if verdict.word == "near_limit":
+        return ("Near the limit.", *verdict.reasons)
+    return ()
+
+
+def _used_of_limit(quota: QuotaInfo) -> str:
+    if math.isnan(quota.limit_km2):
+        return exact_km2(quota.current_usage_km2)
+    used = exact_km2(quota.current_usage_km2).removesuffix(" km²")
+    share = f" ({quota.usage_percentage:.1%})" if quota.is_known else ""
+    return f"{used} / {exact_km2(quota.limit_km2)}{share}"
+
+
+def _available_after(plan: Plan, left_km2: float) -> str:
+    if left_km2 >= 0 or math.isnan(left_km2):
+        return exact_km2(left_km2)
+    missing_km2 = plan.verdict.shortfall_km2 if plan.verdict.word == "over" else -left_km2
+    return f"none, {exact_km2(missing_km2)} missing"
+
+
+def _source(quota: QuotaInfo, now: datetime) -> str:
+    named = {"planet": "Planet", "declared": "declared in the settings"}.get(quota.source, plain(quota.source))
+    age = quota.age(now)
+    if quota.as_of is None or age is None:
+        return f"{named}, age unknown" if quota.is_known else named
+    return f"{named}, {human_duration(age.total_seconds())} ago ({human_time(quota.as_of)})"
+
+
+def _assumption_lines(impact: DownloadImpact) -> list[str]:
+    if not impact.assumptions:
+        return []
+    return ["", "Assumed:", *(line for text in impact.assumptions for line in _entry(text))]
+
+
+def _entry(text: str) -> list[str]:
+    """An indented line, wrapped; nothing is cut out of long words, so that ids and addresses can be copied."""
+    return textwrap.wrap(
+        plain(text),
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def quota_lines(quota: QuotaInfo, now: datetime, *, signs: str = "█▒·") -> str:
+    """The quota as a bar with a legend, its reset and its age.
+
+    Args:
+        quota: What may be used.
+        now: The moment its age is told for, UTC.
+        signs: What used, pending and remaining are drawn with; `#+.` where a terminal has no blocks.
+    """
+    title = " · ".join(plain(part) for part in (quota.plan, quota.account, quota.interval) if part)
+    if not quota.is_known:
+        rows = [("Limit", exact_km2(quota.limit_km2)), ("Used", exact_km2(quota.used_km2))]
+        closing = _entry(f"The quota is unknown: {quota.why_unknown or WHY_UNKNOWN}")
+    else:
+        rows = [
+            (f"{signs[0]} Used", exact_km2(quota.used_km2)),
+            (f"{signs[1]} Pending", f"{exact_km2(quota.pending_km2)}   ours, not posted by Planet yet"),
+            (f"{signs[2]} Remaining", f"{exact_km2(quota.remaining_area_km2)}   of {exact_km2(quota.limit_km2)}"),
+        ]
+        closing = ["  Near the limit."] if quota.is_near_limit else []
+    if quota.resets_at is not None:
+        rows.append(("  Resets", f"{human_time(quota.resets_at)}{_ahead(quota.resets_at, now)}"))
+    rows.append(("  Source", _source(quota, now)))
+    width = max(len(label) for label, _ in rows)
+    legend = [f"  {label.strip() if not quota.is_known else label:<{width}}  {value}" for label, value in rows]
+    bar = [f"  {_bar(quota, signs)} {quota.usage_percentage:.1%}"] if quota.is_known else []
+    return "\n".join([f"Quota{': ' + title if title else ''}", *bar, *legend, *closing])
+
+
+def _bar(quota: QuotaInfo, signs: str, width: int = 40) -> str:
+    """Used, pending and remaining of the limit; whatever is not nothing is at least one sign wide."""
+    limit = quota.limit_km2 or math.inf
+    used = min(width, max(round(width * quota.used_km2 / limit), int(quota.used_km2 > 0)))
+    pending = min(width - used, max(round(width * quota.pending_km2 / limit), int(quota.pending_km2 > 0)))
+    return signs[0] * used + signs[1] * pending + signs[2] * (width - used - pending)
+
+
+def _ahead(moment: datetime, now: datetime) -> str:
+    seconds = (moment - now).total_seconds()
+    return f", in {human_duration(seconds)}" if seconds > 0 else ""
