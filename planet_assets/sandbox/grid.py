@@ -14,18 +14,21 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from pyproj import Transformer
+from rasterio import Affine
 from shapely import affinity
 from shapely.geometry import MultiPolygon, Polygon, box, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import unary_union
 
-from .noise import Array
+from .noise import Array, gradient_noise, hash64
 from .orbit import GEOD
 
 EARTH_M = 6378137.0
 NODES = 17  # along each side of a picture; between them bilinear interpolation errs by some centimetres
+
+SAMPLES_IN_WAVE = 8  # with fewer, linear interpolation between them would show
+SMALL = 4096  # samples, below which a coarser view saves nothing
 
 
 def unwrapped(geometry: BaseGeometry) -> BaseGeometry:
@@ -89,7 +92,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class View:
-    """Evenly spaced sample points of a grid: a window at full or reduced resolution. See noise.Ground."""
+    """Evenly spaced sample points of a grid: a window at full or reduced resolution."""
 
     grid: Grid
     row: int
@@ -98,6 +101,7 @@ class View:
     columns: int
     step: int
     pixel: float
+    """Size of the picture's pixel in world metres: finer waves are left out, so that nothing flickers."""
     shift: tuple[float, float] = (0.0, 0.0)
 
     @cached_property
@@ -127,12 +131,32 @@ class View:
         """The same samples, looked up elsewhere in the world."""
         return replace(self, shift=(self.shift[0] + dx, self.shift[1] + dy))
 
-    def fitting(self, wavelength: float) -> tuple[View, int]:
-        """A coarser view with at least eight samples in a wave, starting at the same sample; and its step."""
-        step = 1
-        while step < 64 and 2 * step * self.spacing <= wavelength / 8:
-            step *= 2
-        return self.coarser(step), step
+    def fractal(self, wavelength: float, octaves: int, seed: int, gain: float = 0.5) -> Array:
+        """A sum of gradient noises, each half as long and `gain` times as high as the one before; about -1..1.
+
+        Long waves are evaluated on coarser views and enlarged, which is what makes large pictures affordable.
+        """
+        sums: dict[int, Array] = {}
+        height, whole = 1.0, 0.0
+        for octave in range(octaves):
+            length = wavelength / 2**octave
+            whole += height
+            if octave == 0 or length >= 2 * self.pixel:
+                step = self.step_within(length / SAMPLES_IN_WAVE)
+                at = self.coarser(step)
+                wave = gradient_noise(at.x, at.y, length, hash64(seed, octave)) * np.float32(height)
+                sums[step] = sums[step] + wave if step in sums else wave
+            height *= gain
+        total = np.zeros((self.rows, self.columns), np.float32)
+        for step, values in sums.items():
+            total += self.enlarge(values, step)
+        return total * np.float32(1.5 / whole)
+
+    def step_within(self, spacing: float) -> int:
+        """The largest power of two by which this view may be coarser and keep its samples that close (world metres)."""
+        if self.rows * self.columns <= SMALL:
+            return 1
+        return 1 << int(np.clip(math.floor(math.log2(max(spacing / self.spacing, 1))), 0, 6))
 
     def coarser(self, step: int) -> View:
         """Every step-th sample, and one more so that all of this view lies between samples."""
@@ -143,6 +167,8 @@ class View:
 
     def enlarge(self, values: Array, step: int) -> Array:
         """Values of `coarser(step)` interpolated bilinearly to this view."""
+        if step == 1:
+            return values
         values = _between(values, self.columns, step, axis=1)
         return _between(values, self.rows, step, axis=0)
 

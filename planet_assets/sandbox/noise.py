@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,48 +65,6 @@ def gradient_noise(x: Array, y: Array, wavelength: float, seed: int) -> Array:
     upper += ease_s * (slope(columns + 1, s - 1, t - 1) - upper)
     lower += ease_t * (upper - lower)
     return lower * np.float32(1.6)
-
-
-class Ground(Protocol):
-    """Points of the world on which noise can be evaluated."""
-
-    pixel: float
-    """Size of the picture's pixel in world metres: finer waves are left out, so that nothing flickers."""
-
-    @property
-    def x(self) -> Array:
-        """Eastings in world metres."""
-
-    @property
-    def y(self) -> Array:
-        """Northings in world metres, of the shape of x."""
-
-    def fitting(self, wavelength: float) -> tuple[Ground, int]:
-        """A coarser ground that still draws this wavelength smoothly, and by how many pixels it steps."""
-
-    def enlarge(self, values: Array, step: int) -> Array:
-        """Values of that coarser ground, interpolated to this one."""
-
-
-def fractal(ground: Ground, wavelength: float, octaves: int, seed: int, gain: float = 0.5) -> Array:
-    """A sum of gradient noises, each half as long and `gain` times as high as the one before; about -1..1.
-
-    Long waves are evaluated on a coarser ground and enlarged, which is what makes large pictures affordable.
-    """
-    total: Array = np.zeros((1, 1), np.float32)
-    groups: dict[int, Array] = {}
-    height, norm = 1.0, 0.0
-    for octave in range(octaves):
-        length = wavelength / 2**octave
-        norm += height
-        if octave == 0 or length >= 2 * ground.pixel:
-            coarse, step = ground.fitting(length)
-            wave = gradient_noise(coarse.x, coarse.y, length, hash64(seed, octave)) * np.float32(height)
-            groups[step] = groups[step] + wave if step in groups else wave
-        height *= gain
-    for step, values in groups.items():
-        total = total + (ground.enlarge(values, step) if step > 1 else values)
-    return total * np.float32(1.5 / norm)
 
 
 def smoothstep(low: float, high: float, value: Array) -> Array:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from .noise import Array, fractal, hash64, smoothstep
+from .grid import View
+from .noise import Array, hash64, smoothstep
 
 RIVER_BASIN = 70e3
 """Wavelength of the field whose zero line is the rivers' course, world metres."""
@@ -23,11 +23,11 @@ class Relief:
     """0 in plains, 1 in mountains."""
 
 
-def relief(view: Any, seed: int) -> Relief:
+def relief(view: View, seed: int) -> Relief:
     """Mountains rise where a slow field says so; everywhere else the land undulates by some tens of metres."""
-    hilliness = smoothstep(0.02, 0.55, fractal(view, 150e3, 4, hash64(seed, 1)))
-    waves = fractal(view, 15e3, 7, hash64(seed, 2), gain=0.48)
+    hilliness = smoothstep(0.02, 0.55, view.fractal(150e3, 4, hash64(seed, 1)))
+    waves = view.fractal(15e3, 7, hash64(seed, 2), gain=0.48)
     # Folding the waves makes ridges: sharp crests and broad valleys.
-    ridges = 1 - np.abs(2 * fractal(view, 22e3, 7, hash64(seed, 3), gain=0.48))
+    ridges = 1 - np.abs(2 * view.fractal(22e3, 7, hash64(seed, 3), gain=0.48))
     height = 110 + 60 * waves + hilliness * (500 * ridges + 1500 * hilliness * np.clip(ridges, 0, None) + 350)
     return Relief(np.asarray(np.maximum(height, 0)), np.asarray(hilliness))

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .noise import Array, fractal, hash64, smoothstep
+from .grid import View
+from .noise import Array, hash64, smoothstep
 from .orbit import EPOCH, sun
 
 CLOUD_BASE_M = 1300.0
@@ -72,7 +73,7 @@ def moment(acquired: datetime, lon: float, lat: float, seed: int) -> Moment:
     return Moment(seed, int(solar // 86400), solar % 86400, azimuth, max(elevation, 5.0), lat, temperature)
 
 
-def fields(view: Any, when: Moment, height: Array) -> Fields:
+def fields(view: View, when: Moment, height: Array) -> Fields:
     """Evaluate the weather on a view; `height` is the ground's, in metres."""
     seed = hash64(when.seed, when.day, 7)
     stretch = 1 / math.cos(math.radians(when.latitude))  # world metres in a metre on the ground
@@ -81,8 +82,8 @@ def fields(view: Any, when: Moment, height: Array) -> Fields:
     azimuth = math.radians(when.sun_azimuth)
     sunward = drifted.moved(reach * math.sin(azimuth), reach * math.cos(azimuth))
     cloud = _density(drifted, seed)
-    haze = fractal(drifted, 160e3, 6, seed + 2, gain=0.55) + 0.25 * cloud
-    snow = np.float32(0.0065) * height + 3 * fractal(view, 9e3, 6, hash64(when.seed, 11))
+    haze = drifted.fractal(160e3, 6, seed + 2, gain=0.55) + 0.25 * cloud
+    snow = np.float32(0.0065) * height + 3 * view.fractal(9e3, 6, hash64(when.seed, 11))
     return Fields(cloud=cloud, shade=_density(sunward, seed), haze=np.asarray(haze), snow=np.asarray(snow))
 
 
@@ -137,9 +138,9 @@ def above(field: Array, level: float, low: float, high: float) -> Array:
     return smoothstep(level + low, level + high, field)
 
 
-def _density(view: Any, seed: int) -> Array:
+def _density(view: View, seed: int) -> Array:
     """Density of cloud: the day's moisture over hundreds of kilometres, broken up into clouds of all sizes."""
-    return np.asarray(1.1 * fractal(view, 600e3, 2, seed) + 0.5 * fractal(view, 24e3, 8, seed + 1, gain=0.58))
+    return np.asarray(1.1 * view.fractal(600e3, 2, seed) + 0.5 * view.fractal(24e3, 8, seed + 1, gain=0.58))
 
 
 def _share(properties: Mapping[str, Any], name: str, default: float) -> float:
