@@ -50,6 +50,8 @@ async def status(world: World, feature: Feature, asset_type: str) -> Status:
         return "activating"
     promise = asyncio.wrap_future(world.file(feature, asset_type))
     done, _ = await asyncio.wait([promise], timeout=_PATIENCE_S)
+    for made in done:
+        made.result()  # a file that cannot be made is the sandbox's own error, not Planet's
     return "active" if done else "activating"
 
 

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import shapely
 from pyproj import Geod
-from shapely.geometry import mapping, shape
+from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 _GEOD = Geod(ellps="WGS84")
@@ -165,7 +165,7 @@ class Bill:
                 key=start.key,
                 subscription_id=self.subscription_id,
                 link_id=start.link_id,
-                ground=mapping(start.footprint) if self.rules.style == "aum" else None,
+                ground=json.loads(shapely.to_geojson(start.footprint)) if self.rules.style == "aum" else None,
             )
             self.record(charge)
             return charge
