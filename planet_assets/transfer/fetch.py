@@ -1,0 +1,411 @@
+"""Brings the bytes of an address into a part file, continues what an earlier attempt began, and stops when told.
+
+How a transfer may begin, because a beginning at byte 0 can cost quota:
+
+    no part                            GET                         200: body from byte 0
+    part with a mark                   GET, Range and If-Range     206: goes on after what is kept
+                                                                   200: the file changed; `before_restart`, from byte 0
+                                                                   416: complete as it is, or dropped with LinkExpired
+    part of the full length            no request at all
+    part that nothing can vouch for    `before_restart`, dropped, then as without a part
+
+So `before_restart` is called whenever bytes were kept and the body starts at 0 all the same, and only then. Kept bytes
+are hashed again. Whatever the error, the final name is not touched, and what is left in the part is a true beginning
+of the file that its mark names.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+
+import httpx
+
+from planet_assets.exceptions import AssetError, Corrupt, LinkExpired, Misused, NetworkError, ServerError, Unsafe
+from planet_assets.model.asset import Part, Promise
+from planet_assets.transfer import addresses, answers, parts
+from planet_assets.transfer.body import Sink, pour, pour_socket
+from planet_assets.transfer.check import HEAD_BYTES, kind_of, starts_like
+from planet_assets.transfer.parts import Kept, Mark, PartFile, strong_etag
+from planet_assets.transfer.quiet import quiet
+from planet_assets.transfer.watch import Cut, Stalled, Stopped, Watch
+from planet_assets.transfer.wire import Wire, Wires
+
+__all__ = ["Fetcher", "Stopped"]
+
+_BUFFER_BYTES = 1 << 20
+_SMALL_BYTES = 256 << 10  # below this the connection is worth more than the fast path, which uses it up
+_SNIFF_BYTES = 64
+_MOST_REDIRECTS = 5
+_TEXT_BYTES = 16 << 10
+_TEXT_S = 10.0
+_REDIRECTS = {301, 302, 303, 307, 308}
+_RESUMABLE = "Run again: what was received is kept and used."
+
+
+@dataclass(slots=True, kw_only=True)
+class _Task:
+    """One call of `fetch`."""
+
+    url: str = field(repr=False)
+    part: Path
+    promise: Promise
+    on_resolved: Callable[[str], None] | None
+    on_start: Callable[[int], None] | None
+    before_restart: Callable[[], None] | None
+    on_progress: Callable[[int, int | None], None] | None
+    host: str = "the storage"
+
+    @property
+    def name(self) -> str:
+        return parts.title(self.part)
+
+    def started(self, offset: int) -> None:
+        if self.on_start is not None:
+            self.on_start(offset)
+
+    def restarts(self) -> None:
+        if self.before_restart is not None:
+            self.before_restart()
+
+
+class Fetcher:
+    """Brings bytes into part files on the caller's thread; thread-safe, one for all downloads."""
+
+    def __init__(
+        self,
+        *,
+        stall_s: float = 300.0,
+        connect_s: float = 10.0,
+        chunk_bytes: int | None = None,
+        user_agent: str = "planet-assets",
+        verify: ssl.SSLContext | bool = True,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        floor_bytes_s: float = 1.0,
+    ) -> None:
+        """Make the one client; nothing is connected yet.
+
+        Args:
+            stall_s: seconds without a byte after which a transfer is given up. There is no deadline for a whole file.
+            connect_s: seconds for a connection to be made.
+            chunk_bytes: bound on a single read; None reads up to 1 MiB.
+            user_agent: what we call ourselves.
+            verify: trust store, or False for none at all.
+            proxy: address of a proxy; None takes the environment's if `trust_env`.
+            trust_env: let proxies and SSL_CERT_FILE of the environment count.
+            floor_bytes_s: a mean rate below this over `stall_s` seconds counts as a stall.
+
+        Raises:
+            Misused: an argument makes no sense.
+        """
+        if stall_s <= 0 or connect_s <= 0 or (chunk_bytes is not None and chunk_bytes < 1):
+            raise Misused("stall_s, connect_s and chunk_bytes must be above 0.", argument="timeout")
+        self._stall_s = stall_s
+        self._floor_bytes_s = floor_bytes_s
+        self._buffer_bytes = min(chunk_bytes or _BUFFER_BYTES, 16 * _BUFFER_BYTES)
+        self._wires = Wires(self._buffer_bytes)
+        self._buffers = threading.local()
+        try:
+            self._client = httpx.Client(
+                headers={"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"},
+                verify=verify,
+                proxy=proxy,
+                trust_env=trust_env,
+                timeout=httpx.Timeout(stall_s, connect=connect_s, pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # a cookie could carry one job into another
+            )
+        except (ValueError, ImportError, httpx.InvalidURL):
+            raise Misused(
+                "The proxy setting cannot be used.", hint="It looks like http://host:port.", argument="proxy"
+            ) from None
+        _use_wires(self._client, self._wires)
+
+    def close(self) -> None:
+        """Close idle connections. Call it when no fetch runs any more."""
+        self._client.close()
+
+    def __enter__(self) -> Fetcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def fetch(
+        self,
+        url: str,
+        part: str | Path,
+        promise: Promise,
+        *,
+        resolved: bool = False,
+        on_resolved: Callable[[str], None] | None = None,
+        on_start: Callable[[int], None] | None = None,
+        before_restart: Callable[[], None] | None = None,
+        on_progress: Callable[[int, int | None], None] | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> Part:
+        """Bring the bytes of an address into a part file. Blocks; the caller checks and places the part.
+
+        Only LinkExpired, Throttled, OverQuota and a NetworkError with `reached_server=False` mean that no body was
+        begun. After any other error it may have been, whether or not `on_start` was called.
+
+        Args:
+            url: Planet's `location`, which redirects to the storage, or the storage address itself.
+            part: where the bytes go; see `place.part_path`.
+            promise: what the file will be.
+            resolved: True when `url` is the storage address. Both are asked in the same way, without credentials.
+            on_resolved: told each address a redirect leads to, before anything is asked of it.
+            on_start: told the offset the body starts at, when good headers are in and before a byte is read.
+            before_restart: told that kept bytes cannot be used and the body starts at 0; may raise to refuse.
+            on_progress: told (bytes on disk, total or None), ten times a second at most.
+            stopped: asked about every 0.2 s; True ends the fetch.
+
+        Raises:
+            Stopped: `stopped` said so; the part is kept.
+            NetworkError: no connection, or it broke or stalled; the part is kept.
+            LinkExpired: ask for a fresh link; the part is kept, unless the storage says that it cannot belong to it.
+            Throttled, ServerError, OverQuota: the server said no; the part is kept.
+            Corrupt: the bytes are not what was promised; the part is dropped.
+            Unsafe: an address or redirect was refused.
+            DiskProblem: the disk refused; the part is kept, after an input/output error dropped.
+        """
+        task = _Task(
+            url=url,
+            part=Path(part),
+            promise=promise,
+            on_resolved=on_resolved,
+            on_start=on_start,
+            before_restart=before_restart,
+            on_progress=on_progress,
+        )
+        watch = Watch(stall_s=self._stall_s, floor_bytes_s=self._floor_bytes_s, stopped=stopped)
+        try:
+            with self._wires.watched(watch), quiet(), _translated(task):
+                return self._run(task, watch)
+        except AssetError as error:
+            if error.__suppress_context__:
+                error.__context__ = None  # the error behind it holds the request, and with it the address
+            raise
+
+    def _run(self, task: _Task, watch: Watch) -> Part:
+        kept = parts.take_up(task.part, task.promise, pause=watch.look, before_restart=task.restarts)
+        try:
+            if kept is not None and kept.complete:
+                return _finish(Sink(kept.file, kept.mark.size_bytes, task.on_progress), kept.mark, kept.file.size_bytes)
+            with closing(self._ask(task, watch, kept)) as response:
+                watch.expect_body()
+                return self._receive(task, watch, response, kept)
+        except Corrupt:
+            if kept is not None:
+                kept.file.close()  # an open file cannot be removed on Windows
+            parts.drop(task.part)
+            raise
+        finally:
+            if kept is not None:
+                kept.file.close()
+
+    # Asking
+
+    def _ask(self, task: _Task, watch: Watch, kept: Kept | None) -> httpx.Response:
+        """An open answer with a body for us, or a 416 to our range. Redirects are followed by hand."""
+        headers = {}
+        if kept is not None:
+            headers = {"Range": f"bytes={kept.file.size_bytes}-", "If-Range": kept.mark.etag or ""}
+        address, asked = addresses.checked(task.url, task.name), set[str]()
+        while address not in asked and len(asked) <= _MOST_REDIRECTS:
+            asked.add(address)
+            task.host = addresses.host_of(address)
+            watch.expect_answer()
+            response = self._client.send(
+                self._client.build_request("GET", address, headers=headers), stream=True, follow_redirects=False
+            )
+            status = response.status_code
+            if status in (200, 206) or (status == 416 and kept is not None):
+                return response
+            with closing(response):
+                text = _text(response, watch)
+            if status not in _REDIRECTS:
+                raise answers.refusal(status, response.headers, text, task.name)
+            address = addresses.redirected(address, response.headers.get("location", ""), task.name)
+            if task.on_resolved is not None and address not in asked:
+                task.on_resolved(address)
+        raise Unsafe(f"The link to {task.name} redirects in circles.", hint="Ask Planet for a fresh one.")
+
+    # Receiving
+
+    def _receive(self, task: _Task, watch: Watch, response: httpx.Response, kept: Kept | None) -> Part:
+        headers = response.headers
+        if response.status_code == 416 and kept is not None:
+            return _complete_after_all(task, answers.unsatisfied_total(headers.get("content-range")), kept)
+        answers.refuse_pages(headers, task.promise.media, task.name)
+        if response.status_code == 200:
+            return self._begin(task, watch, response, kept, answers.agreed_length(headers, task.promise, task.name))
+        if kept is None:
+            total = answers.agreed_range(headers, 0, task.promise, task.name)
+            return self._begin(task, watch, response, None, total)
+        return self._go_on(task, watch, response, kept)
+
+    def _go_on(self, task: _Task, watch: Watch, response: httpx.Response, kept: Kept) -> Part:
+        """Append to what is kept."""
+        offset = kept.file.size_bytes
+        known = kept.mark.size_bytes or task.promise.size_bytes
+        expected = replace(task.promise, size_bytes=known, etag=kept.mark.etag)
+        total = answers.agreed_range(response.headers, offset, expected, task.name)
+        kept.file.refuse_other_names()
+        task.started(offset)
+        sink = Sink(kept.file, total, task.on_progress)
+        self._pour(response, response.iter_raw(), watch, sink)
+        return _finish(sink, kept.mark, offset)
+
+    def _begin(self, task: _Task, watch: Watch, response: httpx.Response, kept: Kept | None, total: int | None) -> Part:
+        """Write from byte 0. What is kept goes only when the new body has shown itself to be a file of its kind."""
+        if kept is not None:
+            task.restarts()
+        task.started(0)
+        chunks = response.iter_raw()
+        head = _sniffed(chunks, total, task)
+        if kept is not None:
+            kept.file.close()
+        parts.drop(task.part)
+        mark = Mark(etag=strong_etag(response.headers.get("etag")), size_bytes=total, md5=task.promise.md5)
+        parts.write_mark(task.part, mark)
+        with closing(PartFile.create(task.part)) as file:
+            sink = Sink(file, total, task.on_progress)
+            sink.take(memoryview(head))
+            self._pour(response, chunks, watch, sink)
+            return _finish(sink, mark, 0)
+
+    def _pour(self, response: httpx.Response, chunks: Iterator[bytes], watch: Watch, sink: Sink) -> None:
+        """All that is missing: past the HTTP library where the body is plain and large, else through it."""
+        wire = response.extensions.get("network_stream")
+        plain = response.http_version == "HTTP/1.1" and answers.length_of(response.headers) is not None
+        if plain and isinstance(wire, Wire) and wire.can_read_into and (sink.missing or 0) >= _SMALL_BYTES:
+            # The library may already hold the first bytes of the body: its next chunk is all it holds.
+            sink.take(memoryview(next(chunks, b"")))
+            pour_socket(wire, watch, sink, self._buffer())
+        else:
+            pour(chunks, sink)
+        if sink.missing:
+            raise Cut
+
+    def _buffer(self) -> memoryview:
+        """The one buffer of this thread."""
+        if not hasattr(self._buffers, "view"):
+            self._buffers.view = memoryview(bytearray(self._buffer_bytes))
+        view: memoryview = self._buffers.view
+        return view
+
+
+def _complete_after_all(task: _Task, total: int | None, kept: Kept) -> Part:
+    """The storage has nothing after what is kept: then all of it is there, or it belongs to something else."""
+    size = kept.file.size_bytes
+    known = kept.mark.size_bytes or task.promise.size_bytes or total
+    if size == known and total in (None, size) and task.promise.md5 in (None, kept.file.md5):
+        return _finish(Sink(kept.file, size, task.on_progress), kept.mark, size)
+    kept.file.close()
+    parts.drop(task.part)
+    raise LinkExpired(
+        f"What was kept of {task.name} does not belong to what the storage holds now, and is dropped.",
+        hint="Ask Planet for a fresh link.",
+    )
+
+
+def _finish(sink: Sink, mark: Mark, resumed_from: int) -> Part:
+    sink.report()
+    if mark.size_bytes is None:  # now it is known; after a crash the part is then seen to be complete
+        parts.write_mark(sink.part.path, replace(mark, size_bytes=sink.part.size_bytes))
+    return sink.part.finished(mark.etag, resumed_from)
+
+
+def _sniffed(chunks: Iterator[bytes], total: int | None, task: _Task) -> bytes:
+    """The first bytes of a body, enough to tell its kind, which is the promised one.
+
+    Raises:
+        ServerError: it is a page or message.
+        Corrupt: it is something else.
+    """
+    head = b""
+    while len(head) < _SNIFF_BYTES:
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        head += chunk
+    if total is not None and len(head) < min(total, _SNIFF_BYTES):
+        raise Cut
+    kind = kind_of(head[:HEAD_BYTES])
+    if starts_like(head[:HEAD_BYTES], task.promise.media):
+        return head
+    if kind in ("html", "json", "xml", "text"):
+        raise ServerError(f"{task.host} sent {kind} in place of {task.name}.", hint="Try again later.")
+    raise Corrupt(
+        f"What {task.host} sent for {task.name} begins like {kind}, not like {task.promise.media}.",
+        hint="The part is dropped; the next attempt fetches the file anew.",
+        expected=task.promise.media,
+        got=kind,
+    )
+
+
+def _text(response: httpx.Response, watch: Watch) -> str:
+    """The beginning of a short body, as far as it can be had; reading it out lets the connection be used again."""
+    watch.expect_answer(_TEXT_S)
+    data = b""
+    try:
+        for chunk in response.iter_raw():
+            data += chunk
+            if len(data) >= _TEXT_BYTES:
+                break
+    except (httpx.HTTPError, Stalled):
+        pass  # the status alone has to do
+    return data[:_TEXT_BYTES].decode("utf-8", "replace")
+
+
+@contextmanager
+def _translated(task: _Task) -> Iterator[None]:
+    """Turn what httpx and the wire raise into our errors. Their texts may hold an address and are not passed on."""
+    try:
+        yield
+    except Stalled:
+        raise NetworkError(f"{task.host} fell silent in the middle of {task.name}.", hint=_RESUMABLE) from None
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+        why, hint = _unreached(error)
+        raise NetworkError(
+            f"No connection to {task.host} for {task.name}: {why}.", hint=hint, reached_server=False
+        ) from None
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+        raise Unsafe(f"The link to {task.name} is no plain web address.", hint="Ask for a fresh one.") from None
+    except (httpx.HTTPError, Cut):
+        raise NetworkError(
+            f"The connection to {task.host} broke in the middle of {task.name}.", hint=_RESUMABLE
+        ) from None
+
+
+def _unreached(error: httpx.TransportError) -> tuple[str, str]:
+    """Why there is no connection, and what to do."""
+    text = str(error).lower()
+    if isinstance(error, httpx.ProxyError):
+        return "the proxy refused", "Check the proxy setting."
+    if isinstance(error, httpx.ConnectTimeout) or "timed out" in text:
+        return "nobody answered in time", "Check the network, a firewall or the proxy setting."
+    if "certificate" in text:
+        return "its certificate is not trusted", "Check the clock, and SSL_CERT_FILE if your network has its own."
+    if "name or service" in text or "getaddrinfo" in text or "resolution" in text or "nodename" in text:
+        return "its name is not known", "Check the network and its name service."
+    return "it was refused", "Check the network, a firewall or the proxy setting."
+
+
+def _use_wires(client: httpx.Client, wires: Wires) -> None:
+    """Put our wires under the client.
+
+    httpx hands no network backend on to httpcore, so it is set afterwards. Should these names ever change, a stop is
+    noticed late and the fast path is not taken; nothing else depends on it.
+    """
+    for transport in (getattr(client, "_transport", None), *getattr(client, "_mounts", {}).values()):
+        pool = getattr(transport, "_pool", None)
+        if pool is not None:
+            pool._network_backend = wires
