@@ -2,23 +2,29 @@
 
 Imports nothing of the rest of the package, so that a mistake of the client cannot hide in its own mirror.
 
-app        the routes, and the gate before them: log, faults, key, pace
-config     the settings of one sandbox
-world      what it knows and remembers: clock, catalogue, activations, keys
-scenes     records for any place and time        imagery   rasters for any record
-search     quick and saved searches, paging      filters   what a filter means
-data       items, types, coverage, thumbnails    products  PlanetScope's types and bundles
-delivery   assets, activation, links             activation  how long it takes
-storage    bytes, on an origin of its own        faults    what can go wrong
-account    the subscription and who spends       billing   what is charged: every rule of money
-life       how a record looks as time passes     answers   shapes of errors, links
-control    /sandbox: for tests                   serving   on sockets, in a thread or in the foreground
+app       the routes, and the gate before them      config      the settings of one sandbox
+serving   on sockets: in a thread, in a command     control     /sandbox: endpoints for tests
+world     all it remembers: clock, keys, files      life        how a record looks as time passes
+search    quick and saved searches, paging          filters     what a filter means
+data      items, types, coverage, thumbnails        products    PlanetScope's types and bundles
+delivery  assets, activation, links                 activation  how long it takes
+storage   bytes, on an origin of its own            faults      what can go wrong
+account   the subscription and who spends           billing     what is charged: every rule of money
+answers   the shapes of answers and errors
+scenes    records for any place and time            imagery     rasters for any record
+          (over orbit, sky, relief, grid and noise: an invented fleet, weather and land)
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .app import create_app
+    from .config import SandboxConfig
+    from .faults import FAULTS
+    from .serving import RunningSandbox, run, serve
 
 _HOMES = {
     "FAULTS": "faults",
@@ -29,7 +35,7 @@ _HOMES = {
     "serve": "serving",
 }
 
-__all__ = list(_HOMES)
+__all__ = ["FAULTS", "RunningSandbox", "SandboxConfig", "create_app", "run", "serve"]
 
 
 def __getattr__(name: str) -> Any:

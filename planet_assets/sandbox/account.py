@@ -58,7 +58,7 @@ class Account:
             "quota_enabled": quota is not None,
             "quota_sqkm": quota,
             "quota_used": round(self.posted_km2(now), 6),
-            "quota_style": self._config.quota_style,
+            "quota_style": self._config.quota_style,  # `consumption` is confirmed, the name of the other style assumed
             "quota_interval": "monthly",
             "quota_anchor_date": "2024-08-01T00:00:00+00:00",
             "quota_reset_at": (_month(now) + timedelta(days=32)).replace(day=1).isoformat(),

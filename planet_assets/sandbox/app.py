@@ -76,7 +76,7 @@ class Gate:
                 entry["bytes"] += len(message.get("body", b""))
             await send(message)
 
-        answer = self._refused(request, key) or self._struck(request)
+        answer = self._refused(request, key, digest) or self._struck(request)
         await (answer or self._app)(scope, receive, noted)
 
     def _entry(self, request: Request, digest: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Gate:
         self._world.requests.append(entry)
         return entry
 
-    def _refused(self, request: Request, key: str | None) -> Response | None:
+    def _refused(self, request: Request, key: str | None, digest: str) -> Response | None:
         """The gateway's refusals: no key, too fast."""
         path = request.url.path
         if request.method == "HEAD" and path == "/data/v1/download":
@@ -103,7 +103,7 @@ class Gate:
             return None
         if path not in _OPEN and not self._world.admits(key):
             return answers.no_key()
-        who = key or request.query_params.get("token", "")[-16:]
+        who = digest or delivery.owner(self._world, request.query_params.get("token", ""))
         for kind, per_second, paths in _PACES:
             if paths.fullmatch(path):
                 wait = self._world.wait_s(who, kind, per_second)

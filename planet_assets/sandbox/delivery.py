@@ -14,6 +14,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from shapely.geometry import shape
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -89,16 +90,21 @@ async def download(request: Request) -> Response:
     return RedirectResponse(answers.other_origin(request, world.storage_port) + address, 302)
 
 
+def owner(world: World, token: str) -> str:
+    """Digest of the key that a download token was made for; empty when the token is not ours."""
+    return str((_claims(world, token) or {}).get("sub", ""))
+
+
 def _refused(world: World, request: Request, feature: Feature, asset_type: str) -> Response | None:
     """The answer to one who may not have this asset, by permission or by quota; None when all is well."""
     if f"assets.{asset_type}:download" not in feature["_permissions"]:
         return answers.refusal(403, "You do not have permission to download this asset")
     forced = world.faults.strike("quota-exhausted", **_about(request, feature, asset_type) | {"place": "quota"})
-    if world.bill.rules.free(asset_type) and not forced:
-        return None
-    if forced or world.account.exhausted(world.now()):
-        return answers.refusal(world.config.quota_refusal, "Download quota has been exceeded.")
-    return None
+    if not forced:
+        file = (feature["id"], asset_type, world.edition(feature))
+        if not world.account.exhausted(world.now()) or not world.bill.price(*file, shape(feature["geometry"]))[0]:
+            return None
+    return answers.refusal(world.config.quota_refusal, "Download quota has been exceeded.")
 
 
 async def _shown(request: Request, feature: Feature, asset_type: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class RunningSandbox:
         """Bind the two sockets; `certificate` (chain, key) makes it https."""
         self.app: Starlette = create_app(config)
         self.world: World = self.app.state.world
-        self._sockets = [_bound(host, port), _bound(host, port + 1 if port else 0)]
+        self._sockets = [_bound(host, port), _neighbour(host, port)]
         self.port: int = self._sockets[0].getsockname()[1]
         self.world.storage_port = self._sockets[1].getsockname()[1]
         scheme = "https" if certificate else "http"
@@ -168,6 +168,14 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _neighbour(host: str, port: int) -> socket.socket:
+    """The storage's socket: on the next port, so that links outlive a restart, or on any when that one is taken."""
+    try:
+        return _bound(host, port + 1 if port else 0)
+    except OSError:
+        return _bound(host, 0)
 
 
 def _uvicorn_config(app: Starlette, world: World, certificate: tuple[Path, Path] | None) -> uvicorn.Config:

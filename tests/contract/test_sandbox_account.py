@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_pace_is_counted_per_key() -> None:
     with running(rate_scale=0.01, keys=("one", "two")) as sandbox:
         statuses = [httpx.get(f"{sandbox.url}/data/v1/", auth=(key, "")).status_code for key in ("one", "two", "one")]
         assert statuses == [200, 200, 429]
+
+
+def test_a_download_token_counts_for_the_key_it_was_made_for() -> None:
+    with visited(keys=("one", "two")) as planet:
+        item = planet.item()
+        planet.active(item)
+        tokens = [planet.asset(item)["location"] for _ in range(2)]
+        planet.sandbox.world.config = replace(planet.sandbox.world.config, rate_scale=0.01)
+        assert [httpx.get(token).status_code for token in tokens] == [302, 429]
 
 
 def test_usage_is_posted_after_midnight_only() -> None:

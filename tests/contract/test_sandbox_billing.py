@@ -143,3 +143,11 @@ def test_areas_are_geodesic_with_holes_and_parts() -> None:
     ring = box(9.0, 45.0, 9.1, 45.1) - hole
     assert area_km2(ring) == pytest.approx(area_km2(box(9.0, 45.0, 9.1, 45.1)) - area_km2(hole))
     assert area_km2(shapely.MultiPolygon([ring, hole])) == pytest.approx(area_km2(box(9.0, 45.0, 9.1, 45.1)))
+
+
+def test_what_costs_nothing_is_not_refused_for_quota() -> None:
+    with visited(quota_km2=1.0, repeat="once") as planet:
+        item = planet.item()
+        assert planet.download(item).status_code == 200
+        assert planet.download(item).status_code == 200
+        assert planet.http.post(planet.asset(item, "ortho_udm2")["_links"]["activate"]).status_code == 403

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import statistics
 from datetime import UTC, datetime, timedelta
@@ -306,7 +307,7 @@ def _early_preview(planet: Visitor) -> dict:
 
 
 def test_a_saved_search_is_served_as_it_is() -> None:
-    if not SAVED_SEARCH.exists():
+    if not SAVED_SEARCH.exists() and not os.environ.get("CI"):
         pytest.skip("../shared is not here: a public clone has no saved search to serve")
     saved = json.loads(SAVED_SEARCH.read_text())["features"]
     with visited(catalog=SAVED_SEARCH, pixel_size_m=3.0) as planet:

@@ -34,7 +34,7 @@ def partial(link: str) -> tuple[bytes, type[Exception] | None]:
     """What arrives of a body, and how it ended."""
     body = b""
     try:
-        with httpx.stream("GET", link, timeout=0.5) as answer:
+        with httpx.stream("GET", link, timeout=1.0) as answer:
             for piece in answer.iter_raw():
                 body += piece
     except httpx.TransportError as error:
@@ -77,7 +77,7 @@ def test_a_body_that_breaks_off(planet: Visitor, name: str) -> None:
 
 def test_a_body_that_stalls_and_one_that_drips(planet: Visitor) -> None:
     link = planet.link(planet.active(planet.item()))
-    planet.sandbox.fault("stall", after=500, seconds=1)
+    planet.sandbox.fault("stall", after=500, seconds=5)
     body, error = partial(link)
     assert (len(body), error) == (500, httpx.ReadTimeout)
     planet.sandbox.mend("stall")
