@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Any, NoReturn, Self
 
 from planet_assets.exceptions import KeyMissing, Misused
@@ -48,8 +49,8 @@ class PlanetAuth:
         return "Authorization", f"api-key {self._key}"
 
     def scrubbed(self, text: str) -> str:
-        """The text without the key, for messages that quote a server."""
-        return text.replace(self._key, "***")
+        """The text without the key, for messages that quote a server; host names come in lower case."""
+        return re.sub(re.escape(self._key), "***", text, flags=re.IGNORECASE)
 
     def __repr__(self) -> str:
         return f"PlanetAuth(key=***, source={self.source!r}, digest={self.digest!r})"
