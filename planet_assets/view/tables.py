@@ -1,41 +1,70 @@
-"""Scenes, prices and jobs as tables for a terminal."""
+"""Scenes, prices and jobs as tables: cells in words for terminal and notebook alike, and their form in a terminal."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from planet_assets.model.asset import AssetStatus
 from planet_assets.model.item import Item
 from planet_assets.model.job import DownloadJob
-from planet_assets.model.plan import Plan, WantImpact
+from planet_assets.model.plan import DownloadImpact, Plan, WantImpact
 from planet_assets.view.units import UNKNOWN, human_bytes, human_cloud, human_time, plain
+
+NUMBERS = frozenset({"cloud", "files", "km²", "km² full", "km² in ROI", "size"})
+"""Columns that stand to the right."""
+
+PROSE = "file or error"
+"""The column that may run over several lines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table in words."""
+
+    head: list[str]
+    """Names of the columns."""
+    rows: list[list[str]]
+    """Cells, row by row."""
+    total: bool = False
+    """True when the last row adds up the others."""
+
+    def used(self) -> Grid:
+        """The same without the columns that say nothing."""
+        kept = [n for n in range(len(self.head)) if any(row[n] for row in self.rows)]
+        rows = [[row[n] for n in kept] for row in self.rows]
+        return Grid(head=[self.head[n] for n in kept], rows=rows, total=self.total)
 
 
 def impact_table(plan: Plan) -> str:
     """One row a scene: what each route would charge for its files, and their size; the last row adds up."""
+    return as_text(impact_grid(plan.impact, [*plan.items, *(want.item for want in plan.wants)]))
+
+
+def impact_grid(impact: DownloadImpact, items: Sequence[Item] = ()) -> Grid:
+    """The cells of an impact; without the items their dates and clouds are left out, without an ROI its share."""
+    known = {item.id: item for item in items}
     per_scene: dict[str, list[WantImpact]] = {}
-    for want in plan.impact.wants:
+    for want in impact.wants:
         per_scene.setdefault(want.item_id, []).append(want)
-    items = {item.id: item for item in (*plan.items, *(want.item for want in plan.wants))}
-    rows = [_impact_row(plain(item_id), items.get(item_id), wants, len(wants)) for item_id, wants in per_scene.items()]
-    rows.append(_impact_row("total", None, list(plan.impact.wants), len(plan.impact.wants)))
+    has_roi = math.isfinite(impact.roi_km2) or impact.orders_km2 != impact.data_km2
+    rows = [_impact_row(plain(item_id), known.get(item_id), wants, has_roi) for item_id, wants in per_scene.items()]
+    rows.append(_impact_row("total", None, impact.wants, has_roi))
     head = ["scene", "acquired", "cloud", "files", "km² full", "km² in ROI", "size"]
-    if plan.roi_wkt is None:
-        head, rows = _without(head, 5), [_without(row, 5) for row in rows]
-    return _table(head, rows, right=range(2, len(head)), total=True)
+    return Grid(head=head, rows=rows, total=True).used()
 
 
-def _impact_row(name: str, item: Item | None, wants: Sequence[WantImpact], files: int) -> list[str]:
+def _impact_row(name: str, item: Item | None, wants: Sequence[WantImpact], has_roi: bool) -> list[str]:
     low, high = sum(want.bytes_low for want in wants), sum(want.bytes_high for want in wants)
     return [
         name,
         human_time(item.acquired) if item else "",
         human_cloud(item.cloud_cover) if item else "",
-        f"{files:,}",
-        _cell_km2(sum(want.data_km2 for want in wants)),
-        _cell_km2(sum(want.orders_km2 for want in wants)),
+        f"{len(wants):,}",
+        cell_km2(math.fsum(want.data_km2 for want in wants)),
+        cell_km2(math.fsum(want.orders_km2 for want in wants)) if has_roi else "",
         human_bytes((low + high) / 2),
     ]
 
@@ -44,22 +73,26 @@ def jobs_table(jobs: Sequence[DownloadJob]) -> str:
     """One row a job: how far it has come, what the ledger counts for it, and its file or what went wrong."""
     if not jobs:
         return "No jobs."
-    files = [job.downloaded_file_path for job in jobs]
-    folders = {file.parent for file in files if file is not None}
-    folder = folders.pop() if len(folders) == 1 else None
+    folder = common_folder(jobs)
     rows = [
         [
             plain(job.scene_id),
             plain(job.asset_type),
             _status(job),
             human_bytes(job.file_bytes or job.size_bytes),
-            _cell_km2(job.spent_km2 + job.held_km2),
-            _outcome(job, file, folder),
+            cell_km2(job.spent_km2 + job.held_km2),
+            outcome(job, folder),
         ]
-        for job, file in zip(jobs, files, strict=True)
+        for job in jobs
     ]
-    table = _table(["scene", "asset", "status", "size", "km²", "file or error"], rows, right=(3, 4))
+    table = as_text(Grid(head=["scene", "asset", "status", "size", "km²", PROSE], rows=rows))
     return f"{table}\nFiles are in {plain(folder)}" if folder else table
+
+
+def common_folder(jobs: Sequence[DownloadJob]) -> PurePath | None:
+    """The folder of all finished files, when they share one."""
+    folders = {file.parent for job in jobs if (file := job.downloaded_file_path) is not None}
+    return folders.pop() if len(folders) == 1 else None
 
 
 def _status(job: DownloadJob) -> str:
@@ -67,7 +100,9 @@ def _status(job: DownloadJob) -> str:
     return job.status.value + share
 
 
-def _outcome(job: DownloadJob, file: PurePath | None, folder: PurePath | None) -> str:
+def outcome(job: DownloadJob, folder: PurePath | None = None) -> str:
+    """The file of a job, or what went wrong; inside `folder` the file's name is enough."""
+    file = job.downloaded_file_path
     if file is not None:
         return plain(file.name if folder else file) + (" (held already)" if job.held_copy else "")
     message = plain(job.error_message or "")
@@ -87,37 +122,34 @@ def search_table(items: Sequence[Item]) -> str:
             plain(item.id),
             human_time(item.acquired),
             human_cloud(item.cloud_cover),
-            _cell_km2(geodesic_km2(item.footprint)),
+            cell_km2(geodesic_km2(item.footprint)),
             plain(item.properties.get("instrument") or ""),
             plain(item.properties.get("quality_category") or ""),
             plain(item.properties.get("publishing_stage") or ""),
         ]
         for item in items
     ]
-    return _table(["scene", "acquired", "cloud", "km²", "instrument", "quality", "stage"], rows, right=(2, 3))
+    return as_text(Grid(head=["scene", "acquired", "cloud", "km²", "instrument", "quality", "stage"], rows=rows).used())
 
 
-def _cell_km2(area_km2: float) -> str:
+def cell_km2(area_km2: float) -> str:
+    """An area under a heading that names its unit: one decimal, so that a column lines up."""
     return f"{area_km2:,.1f}" if math.isfinite(area_km2) else UNKNOWN
 
 
-def _without(row: list[str], column: int) -> list[str]:
-    return row[:column] + row[column + 1 :]
-
-
-def _table(head: list[str], rows: list[list[str]], *, right: Iterable[int] = (), total: bool = False) -> str:
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    to_the_right = set(right)
+def as_text(grid: Grid) -> str:
+    """The table for a terminal: columns lined up, numbers to the right, nothing cut off."""
+    widths = [max(len(row[column]) for row in [grid.head, *grid.rows]) for column in range(len(grid.head))]
     rule = "  ".join("-" * width for width in widths)
 
     def line(row: list[str]) -> str:
         cells = (
-            cell.rjust(width) if column in to_the_right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if name in NUMBERS else cell.ljust(width)
+            for name, cell, width in zip(grid.head, row, widths, strict=True)
         )
         return "  ".join(cells).rstrip()
 
-    body = [line(row) for row in rows]
-    if total:
+    body = [line(row) for row in grid.rows]
+    if grid.total:
         body.insert(-1, rule)
-    return "\n".join([line(head), rule, *body])
+    return "\n".join([line(grid.head), rule, *body])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from datetime import datetime
 
-from planet_assets.model.plan import DownloadImpact, Plan
+from planet_assets.model.plan import DownloadImpact, Plan, Want
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.view.tables import impact_table, jobs_table, search_table
 from planet_assets.view.units import (
@@ -102,21 +103,32 @@ def _size_lines(impact: DownloadImpact) -> list[str]:
     return [f"Estimated file size: {human_bytes(impact.estimated_bytes)}", f"  {', '.join(details)}"]
 
 
-def _left_out_lines(plan: Plan) -> list[str]:
-    impact = plan.impact
-    lines = []
+def left_out(
+    impact: DownloadImpact, lacking: Sequence[tuple[Want, str]] = (), under_way: Sequence[tuple[Want, str]] = ()
+) -> list[str]:
+    """What is not fetched and not charged, each kind in one sentence with its reason."""
+    sentences = []
     if impact.held:
         names = named(f"{item_id} {asset_type}" for item_id, asset_type in impact.held)
-        lines += _entry(f"Already held: {count(len(impact.held), 'file')} (0 km²), taken from the library: {names}")
+        sentences.append(f"Already held: {count(len(impact.held), 'file')} (0 km²), taken from the library: {names}")
+    if under_way:
+        names = named(f"{want.item.id} {want.asset_type}" for want, _ in under_way)
+        sentences.append(f"Under way already: {count(len(under_way), 'file')} (0 km² more): {names}")
     if impact.outside:
-        lines += _entry(f"Outside the ROI: {count(len(impact.outside), 'scene')}: {named(impact.outside)}")
+        sentences.append(f"Outside the ROI: {count(len(impact.outside), 'scene')}: {named(impact.outside)}")
     if impact.duplicates:
-        lines += _entry(f"Given twice: {count(len(impact.duplicates), 'scene')}: {named(impact.duplicates)}")
+        sentences.append(f"Given twice: {count(len(impact.duplicates), 'scene')}: {named(impact.duplicates)}")
     reasons: dict[tuple[str, str], list[str]] = {}
-    for want, reason in plan.lacking:
+    for want, reason in lacking:
         reasons.setdefault((want.asset_type, reason), []).append(want.item.id)
     for (asset_type, reason), ids in reasons.items():
-        lines += _entry(f"Cannot be had now: {asset_type} of {count(len(ids), 'scene')}: {named(ids)}: {reason}")
+        scenes = count(len(ids), "scene")
+        sentences.append(f"Cannot be had now: {asset_type} of {scenes}: {named(ids)}: {plain(reason)}")
+    return sentences
+
+
+def _left_out_lines(plan: Plan) -> list[str]:
+    lines = [line for sentence in left_out(plan.impact, plan.lacking, plan.under_way) for line in _entry(sentence)]
     return ["", "Left out, not charged:", *lines] if lines else []
 
 
@@ -128,14 +140,14 @@ def _quota_status_lines(plan: Plan) -> list[str]:
         f"  Remaining: {exact_km2(remaining)}",
         f"  Required: {exact_km2(required)}",
         f"  Available after download: {_available_after(plan, remaining - required)}",
-        f"  Source: {_source(quota, plan.made_at)}",
+        f"  Source: {source_of(quota, plan.made_at)}",
     ]
     if quota.is_known and quota.pending_km2 > 0:
         lines.insert(1, f"    of which {exact_km2(quota.pending_km2)} pending: ours, not posted by Planet yet")
-    return lines + [line for reason in _obstacles(plan) for line in _entry(reason)]
+    return lines + [line for reason in obstacles(plan) for line in _entry(reason)]
 
 
-def _obstacles(plan: Plan) -> tuple[str, ...]:
+def obstacles(plan: Plan) -> tuple[str, ...]:
     """Why a plan may not be carried out as it is, or why one should look twice; a plan that fits needs no words."""
     quota, verdict = plan.quota, plan.verdict
     if not quota.is_known:
@@ -144,7 +156,7 @@ def _obstacles(plan: Plan) -> tuple[str, ...]:
         return verdict.reasons or ("quota exceeded: this does not fit.",)
     if verdict.word == "near_limit":
         return ("Near the limit.", *verdict.reasons)
-    return ()
+    return verdict.reasons if verdict.word == "unknown" else ()
 
 
 def _used_of_limit(quota: QuotaInfo) -> str:
@@ -162,12 +174,14 @@ def _available_after(plan: Plan, left_km2: float) -> str:
     return f"none, {exact_km2(missing_km2)} missing"
 
 
-def _source(quota: QuotaInfo, now: datetime) -> str:
-    named = {"planet": "Planet", "declared": "declared in the settings"}.get(quota.source, plain(quota.source))
-    age = quota.age(now)
-    if quota.as_of is None or age is None:
-        return f"{named}, age unknown" if quota.is_known else named
-    return f"{named}, {human_duration(age.total_seconds())} ago ({human_time(quota.as_of)})"
+def source_of(quota: QuotaInfo, now: datetime | None) -> str:
+    """Who says so and when; how long ago that is, where the present is given."""
+    who = {"planet": "Planet", "declared": "declared in the settings"}.get(quota.source, plain(quota.source))
+    if quota.as_of is None:
+        return f"{who}, age unknown" if quota.is_known else who
+    if now is None:
+        return f"{who}, as of {human_time(quota.as_of)}"
+    return f"{who}, {human_duration((now - quota.as_of).total_seconds())} ago ({human_time(quota.as_of)})"
 
 
 def _assumption_lines(impact: DownloadImpact) -> list[str]:
@@ -196,24 +210,30 @@ def quota_lines(quota: QuotaInfo, now: datetime, *, signs: str = "█▒·") -> 
         now: The moment its age is told for, UTC.
         signs: What used, pending and remaining are drawn with; `#+.` where a terminal has no blocks.
     """
-    title = " · ".join(plain(part) for part in (quota.plan, quota.account, quota.interval) if part)
-    if not quota.is_known:
-        rows = [("Limit", exact_km2(quota.limit_km2)), ("Used", exact_km2(quota.used_km2))]
-        closing = _entry(f"The quota is unknown: {quota.why_unknown or WHY_UNKNOWN}")
-    else:
+    if quota.is_known:
         rows = [
             (f"{signs[0]} Used", exact_km2(quota.used_km2)),
             (f"{signs[1]} Pending", f"{exact_km2(quota.pending_km2)}   ours, not posted by Planet yet"),
             (f"{signs[2]} Remaining", f"{exact_km2(quota.remaining_area_km2)}   of {exact_km2(quota.limit_km2)}"),
         ]
+        bar = [f"  {_bar(quota, signs)} {quota.usage_percentage:.1%}"]
         closing = ["  Near the limit."] if quota.is_near_limit else []
+    else:
+        rows = [("  Limit", exact_km2(quota.limit_km2)), ("  Used", exact_km2(quota.used_km2))]
+        bar = []
+        closing = _entry(f"The quota is unknown: {quota.why_unknown or WHY_UNKNOWN}")
     if quota.resets_at is not None:
         rows.append(("  Resets", f"{human_time(quota.resets_at)}{_ahead(quota.resets_at, now)}"))
-    rows.append(("  Source", _source(quota, now)))
+    rows.append(("  Source", source_of(quota, now)))
     width = max(len(label) for label, _ in rows)
-    legend = [f"  {label.strip() if not quota.is_known else label:<{width}}  {value}" for label, value in rows]
-    bar = [f"  {_bar(quota, signs)} {quota.usage_percentage:.1%}"] if quota.is_known else []
-    return "\n".join([f"Quota{': ' + title if title else ''}", *bar, *legend, *closing])
+    title = quota_title(quota)
+    legend = [f"  {label:<{width}}  {value}" for label, value in rows]
+    return "\n".join([f"Quota: {title}" if title else "Quota", *bar, *legend, *closing])
+
+
+def quota_title(quota: QuotaInfo) -> str:
+    """Plan, account and interval, as far as they are known."""
+    return " · ".join(plain(part) for part in (quota.plan, quota.account, quota.interval) if part)
 
 
 def _bar(quota: QuotaInfo, signs: str, width: int = 40) -> str:

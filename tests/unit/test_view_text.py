@@ -173,7 +173,7 @@ def test_the_plan_adds_up_per_scene():
 
 def test_an_impact_without_an_roi_has_no_column_for_it():
     assert "in ROI" in text.impact_table(plan())
-    assert "in ROI" not in text.impact_table(plan(roi_wkt=None))
+    assert "in ROI" not in text.impact_table(plan(orders_km2=6000.0, roi_wkt=None))
 
 
 def test_the_bar_shows_even_a_little():

@@ -1,0 +1,179 @@
+"""Quotas, impacts, plans and jobs as they show themselves in a notebook: HTML with inline style and SVG only."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from planet_assets.model.asset import AssetStatus
+from planet_assets.model.job import DownloadJob
+from planet_assets.model.plan import DownloadImpact, Plan
+from planet_assets.model.quota import QuotaInfo
+from planet_assets.view import marks
+from planet_assets.view.marks import AMBER, BLUE, GREEN, GREY, RED
+from planet_assets.view.tables import PROSE, Grid, cell_km2, common_folder, impact_grid, outcome
+from planet_assets.view.text import ROUTE_CHARGES, WHY_UNKNOWN, left_out, obstacles, quota_title, source_of
+from planet_assets.view.units import count, exact_km2, human_bytes, human_duration, human_km2, human_time, plain
+
+PLAN_COLOUR = "#8b5fbf"
+
+VERDICTS = {
+    "fits": ("fits", GREEN),
+    "near_limit": ("near the limit", AMBER),
+    "over": ("quota exceeded", RED),
+    "unknown": ("quota unknown", AMBER),
+}
+
+STATUS_COLOURS = {
+    AssetStatus.COMPLETED: GREEN,
+    AssetStatus.FAILED: RED,
+    AssetStatus.EXPIRED: RED,
+    AssetStatus.USER_CANCELLED: GREY,
+    AssetStatus.WAITING: AMBER,
+    AssetStatus.PENDING: GREY,
+}
+"""Colours of the badges; every status not named is under way and blue."""
+
+
+def quota_html(quota: QuotaInfo, now: datetime | None = None) -> str:
+    """The quota as a bar of used, pending and remaining; its age is told where the present is given."""
+    return marks.page(
+        marks.heading("Quota", quota_title(quota), marks.badge("near the limit", AMBER) if quota.is_near_limit else ""),
+        *_quota_blocks(quota, now),
+    )
+
+
+def impact_html(impact: DownloadImpact) -> str:
+    """What wants would cost: both prices, the size, and a row a scene."""
+    return marks.page(
+        marks.heading("Download impact", _extent(impact)),
+        _prices(impact),
+        marks.points("Left out, not charged", left_out(impact)),
+        _scenes(impact_grid(impact), impact),
+        marks.points("Assumed", impact.assumptions),
+    )
+
+
+def plan_html(plan: Plan) -> str:
+    """The thing a person confirms: where, how much by which route, what is left, and every scene."""
+    words, colour = VERDICTS.get(plan.verdict.word, (plan.verdict.word, GREY))
+    items = {item.ref: item for item in (*plan.items, *(want.item for want in plan.wants))}
+    return marks.page(
+        marks.heading(f"Plan {plain(plan.id)}", human_time(plan.made_at), marks.badge(words, colour)),
+        marks.note(f"{_extent(plan.impact)} · {', '.join(plan.asset_types)}"),
+        _map(plan),
+        _prices(plan.impact),
+        *_quota_blocks(plan.quota, plan.made_at, required_km2=plan.impact.area_km2),
+        *(marks.note(reason, colour=colour) for reason in obstacles(plan) if plan.quota.is_known),
+        marks.points("Left out, not charged", left_out(plan.impact, plan.lacking, plan.under_way)),
+        _scenes(impact_grid(plan.impact, list(items.values())), plan.impact),
+        marks.points("Assumed", plan.impact.assumptions),
+    )
+
+
+def jobs_html(jobs: Sequence[DownloadJob]) -> str:
+    """Jobs as a table with their status, and a line that sums them up."""
+    if not jobs:
+        return marks.page(marks.heading("No jobs"))
+    statuses = Counter(job.status for job in jobs)
+    badges = "".join(
+        marks.badge(f"{number:,} {status.value}", _status_colour(status)) for status, number in statuses.most_common()
+    )
+    received = sum(job.file_bytes for job in jobs)
+    ledger_km2 = math.fsum(job.spent_km2 + job.held_km2 for job in jobs)
+    folder = common_folder(jobs)
+    rows = [
+        [
+            plain(job.scene_id),
+            plain(job.asset_type),
+            _status_cell(job),
+            human_bytes(job.file_bytes or job.size_bytes),
+            cell_km2(job.spent_km2 + job.held_km2),
+            outcome(job, folder),
+        ]
+        for job in jobs
+    ]
+    grid = Grid(head=["scene", "asset", "status", "size", "km²", PROSE], rows=rows)
+    return marks.page(
+        marks.heading(count(len(jobs), "job"), f"{human_bytes(received)}, {human_km2(ledger_km2)}"),
+        badges,
+        marks.table(grid, title="Jobs", html_columns=["status"]),
+        marks.note(f"Files are in {plain(folder)}") if folder else "",
+    )
+
+
+def _quota_blocks(quota: QuotaInfo, now: datetime | None, required_km2: float = 0.0) -> list[str]:
+    lines = [f"Source: {source_of(quota, now)}"]
+    if quota.resets_at is not None:
+        lines.append(f"Resets {human_time(quota.resets_at)}")
+    if not quota.is_known:
+        known = [("", "Limit", exact_km2(quota.limit_km2)), ("", "Used", exact_km2(quota.used_km2))]
+        why = marks.note(f"The quota is unknown: {plain(quota.why_unknown or WHY_UNKNOWN)}", colour=AMBER)
+        return [why, marks.legend(known), marks.note(" · ".join(lines))]
+    left_km2 = quota.remaining_area_km2 - required_km2
+    parts = [(BLUE, "Used", quota.used_km2), (AMBER, "Pending", quota.pending_km2)]
+    if required_km2 > 0:
+        parts.append((PLAN_COLOUR if left_km2 >= 0 else RED, "This plan", required_km2))
+    limit = quota.limit_km2 or math.inf
+    bar = marks.stacked_bar(
+        [(km2 / limit, colour, f"{name} {exact_km2(km2)}") for colour, name, km2 in parts],
+        label=f"Quota, {quota.usage_percentage:.0%} used",
+        tick=quota.near_limit_share,
+    )
+    rest = ("", "Remaining" if required_km2 <= 0 else "Then left", exact_km2(max(0.0, left_km2)))
+    named = [(colour, name, exact_km2(km2)) for colour, name, km2 in parts]
+    share = f"{quota.usage_percentage:.1%} of {exact_km2(quota.limit_km2)} used"
+    return [bar, marks.legend([*named, rest]), marks.note(" · ".join([share, *lines]))]
+
+
+def _prices(impact: DownloadImpact) -> str:
+    """Both prices beside each other, the one of the chosen route framed."""
+    prices = {"data": impact.data_km2, "orders": impact.orders_km2}
+    cards = [
+        marks.card(
+            f"{route} route" + (" (chosen)" if route == impact.route else ""),
+            exact_km2(km2),
+            ROUTE_CHARGES[route] if math.isfinite(impact.roi_km2) else "each whole scene",
+            colour=BLUE if route == impact.route else "",
+        )
+        for route, km2 in prices.items()
+    ]
+    sizes = f"{human_bytes(impact.bytes_low)} to {human_bytes(impact.bytes_high)}"
+    about = f", about {human_duration(impact.seconds)}" if math.isfinite(impact.seconds) else ""
+    return marks.row([*cards, marks.card("download", human_bytes(impact.estimated_bytes), sizes + about)])
+
+
+def _extent(impact: DownloadImpact) -> str:
+    extent = f"{count(impact.scene_count, 'scene')}, {count(len(impact.wants), 'file')}"
+    return f"{extent}, ROI {human_km2(impact.roi_km2)}" if math.isfinite(impact.roi_km2) else extent
+
+
+def _scenes(grid: Grid, impact: DownloadImpact) -> str:
+    return marks.table(grid, title=count(impact.scene_count, "scene")) if impact.wants else ""
+
+
+def _map(plan: Plan) -> str:
+    if not plan.items:
+        return ""
+    import shapely
+
+    from planet_assets.view.footprints import footprints_svg
+
+    roi = shapely.from_wkt(plan.roi_wkt) if plan.roi_wkt else None
+    fetched = {want.item.id for want in plan.wants}
+    everything = all(item.id in fetched for item in plan.items)
+    return footprints_svg(plan.items, roi, chosen=None if everything else fetched, width=720)
+
+
+def _status_cell(job: DownloadJob) -> str:
+    colour = _status_colour(job.status)
+    words = marks.badge(job.status.value, colour)
+    if job.status is AssetStatus.DOWNLOADING and job.size_bytes:
+        return f"{words} {marks.progress(job.progress_percentage, colour)}"
+    return words
+
+
+def _status_colour(status: AssetStatus) -> str:
+    return STATUS_COLOURS.get(status, BLUE)
