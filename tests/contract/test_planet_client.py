@@ -1,108 +1,45 @@
-"""The client against a Planet on a real socket: the sandbox, and servers that misbehave in ways of their own."""
+"""The client against the sandbox on a real socket."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import json
 import logging
 import math
-import shutil
-import socketserver
-import ssl
-import subprocess
 import threading
-import time
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sandboxes import MILAN, running
+from scripted import Scripted, answer, session, talk
 
 from planet_assets.exceptions import (
-    AssetError,
     Gone,
     KeyMissing,
     KeyRefused,
     Misused,
-    NetworkError,
     OverQuota,
     PermissionMissing,
     ServerError,
-    Throttled,
     Unsafe,
 )
-from planet_assets.flow.clock import RealClock, VirtualClock
+from planet_assets.flow.clock import RealClock
 from planet_assets.model.asset import Asset
-from planet_assets.planet import filters, transports
-from planet_assets.planet.auth import PlanetAuth
+from planet_assets.planet import filters
 from planet_assets.planet.data import DataApi
 from planet_assets.planet.quota import QuotaApi, choose_subscription, quota_info
 from planet_assets.planet.session import Session
 from planet_assets.sandbox import RunningSandbox
 
 BODY = filters.search_body(geometry=MILAN, start=datetime(2025, 1, 1, tzinfo=UTC), end=datetime(2025, 1, 8, tzinfo=UTC))
-CANARY = "PLAKcafe0000canary0000cafe0000canary"
-RATE_LIMIT = "max rate reached: retry-in 200ms"
-OVER_QUOTA = '{"general":[{"message":"Download quota has been exceeded."}],"field":{}}'
-
-Talk = Callable[[Session], Awaitable[Any]]
 
 
-class Counting(VirtualClock):
-    """A virtual clock that remembers how long anyone wanted to wait."""
-
-    def __init__(self) -> None:
-        super().__init__(datetime(2026, 1, 5, 12, tzinfo=UTC))
-        self.pauses: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        await super().sleep(seconds)
-
-
-class Scripted:
-    """A server that gives raw answers in turn, the last one for ever, and notes what it was asked."""
-
-    def __init__(self, *answers: str, tls: ssl.SSLContext | None = None, delay_s: float = 0.0) -> None:
-        self.asked: list[str] = []
-        script = self
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                head = b""
-                while line := self.rfile.readline():
-                    head += line
-                    if line == b"\r\n":
-                        break
-                if head:
-                    script.asked.append(head.decode())
-                    time.sleep(delay_s)
-                    self.wfile.write(answers[min(len(script.asked), len(answers)) - 1].encode())
-
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Scripted:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def answer(status: int, body: str = "{}", **headers: str) -> str:
-    """A well-formed answer."""
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close", *lines, "", body])
+async def everything(pages: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All features of a search."""
+    return [feature async for feature in pages]
 
 
 @pytest.fixture(scope="module")
@@ -115,26 +52,6 @@ def shared() -> Iterator[RunningSandbox]:
 def planet(shared: RunningSandbox) -> RunningSandbox:
     shared.reset()
     return shared
-
-
-def session(url: str, key: str | None, **settings: Any) -> Session:
-    """A session that never waits in real time, unless it is told to."""
-    quick: dict[str, Any] = {"clock": Counting(), "trust_env": False, "chance": lambda: 0.0, "timeout_s": 5.0}
-    return Session(PlanetAuth(key) if key else None, api_url=url, **(quick | settings))
-
-
-def talk(server: RunningSandbox | Scripted, what: Talk, *, key: str | None = None, **settings: Any) -> Any:
-    """The outcome of one conversation."""
-
-    async def main() -> Any:
-        async with session(server.url, key or getattr(server, "key", CANARY), **settings) as conversation:
-            return await what(conversation)
-
-    return asyncio.run(main())
-
-
-async def everything(pages: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [feature async for feature in pages]
 
 
 def found(planet: RunningSandbox, **options: Any) -> list[dict[str, Any]]:
@@ -319,98 +236,10 @@ def test_a_quota_that_nobody_tells_is_unknown(planet: RunningSandbox) -> None:
         talk(planet, lambda s: QuotaApi(s).subscriptions())
 
 
-@pytest.mark.parametrize(
-    ("headers", "body", "pause_s"),
-    [
-        ({}, RATE_LIMIT, 0.2),
-        ({}, "slow down", 1.0),
-        ({"Retry_After": "0"}, "slow down", 1.0),
-        ({"Retry_After": "0", "X_Retry_In": "200ms"}, RATE_LIMIT, 0.2),
-        ({"X_Retry_In": "1.5s"}, "slow down", 1.5),
-        ({"Retry_After": "7"}, "slow down", 7.0),
-        ({"Retry_After": "Mon, 05 Jan 2026 12:00:30 GMT"}, "slow down", 30.0),
-    ],
-)
-def test_every_form_of_slow_down_is_waited_out(headers: dict[str, str], body: str, pause_s: float) -> None:
-    clock = Counting()
-    with Scripted(answer(429, body, **headers), answer(200)) as server:
-        talk(server, lambda s: DataApi(s).check_key(), clock=clock)
-    assert len(server.asked) == 2
-    assert clock.pauses[0] == pytest.approx(pause_s, abs=0.01)
-    assert clock.monotonic() == pytest.approx(pause_s, abs=0.11)
-
-
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-def test_a_failing_server_is_asked_again_and_then_given_up(status: int) -> None:
-    with Scripted(answer(status, "<html><title>Bad Gateway</title></html>"), answer(200)) as server:
-        talk(server, lambda s: DataApi(s).check_key())
-    assert len(server.asked) == 2
-    clock = Counting()
-    with Scripted(answer(status)) as server, pytest.raises(ServerError, match=f"HTTP {status}"):
-        talk(server, lambda s: DataApi(s).check_key(), clock=clock, retry_attempts=3, retry_delay_s=2.0)
-    assert len(server.asked) == 4
-    assert [pause for pause in clock.pauses if pause > 1] == [2.0, 4.0, 8.0]
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        "",
-        "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
-        "garbage\r\n\r\n",
-        answer(200, '{"type": "FeatureColl'),
-        answer(200, "<html>Welcome</html>", Content_Type="text/html"),
-        answer(200, '{"cloud": NaN}'),
-        answer(200, "[" * 100_000),
-    ],
-)
-def test_an_answer_that_is_none_is_asked_for_again(broken: str) -> None:
-    with Scripted(broken, answer(200)) as server:
-        talk(server, lambda s: DataApi(s).check_key())
-    assert len(server.asked) == 2
-    with Scripted(broken) as server, pytest.raises((NetworkError, ServerError)):
-        talk(server, lambda s: DataApi(s).check_key(), retry_attempts=0)
-
-
-def test_an_answer_of_absurd_size_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transports, "LARGEST_ANSWER_BYTES", 1000)
-    with Scripted(answer(200, f'"{"x" * 2000}"')) as server, pytest.raises(ServerError, match="more than 1000 bytes"):
-        talk(server, lambda s: DataApi(s).check_key(), retry_attempts=0)
-
-
 def test_a_search_may_be_repeated() -> None:
     with Scripted(answer(503), page(None, "a")) as server:
         assert len(talk(server, lambda s: everything(DataApi(s).search(BODY)))) == 1
     assert [head.split()[0] for head in server.asked] == ["POST", "POST"]
-
-
-@pytest.mark.parametrize(("first", "times"), [(answer(503), 1), ("", 1), (answer(429, RATE_LIMIT), 2)])
-def test_an_order_is_repeated_only_when_it_was_surely_not_heard(first: str, times: int) -> None:
-    async def place(s: Session) -> None:
-        with contextlib.suppress(ServerError, NetworkError):
-            await s.post_json("/compute/ops/orders/v2", body={"name": "x"}, kind="orders")
-
-    with Scripted(first, answer(202)) as server:
-        talk(server, place)
-    assert len(server.asked) == times
-
-
-def test_a_wait_of_a_day_is_handed_to_the_caller() -> None:
-    clock = Counting()
-
-    async def twice(s: Session) -> None:
-        with pytest.raises(Throttled) as refused:
-            await DataApi(s).check_key()
-        assert refused.value.after_s == 86400
-        with pytest.raises(Throttled, match="was not sent"):
-            await DataApi(s).check_key()
-
-    with Scripted(answer(429, "slow down", Retry_After="86400"), answer(200)) as server:
-        talk(server, twice, clock=clock)
-    assert len(server.asked) == 1
-    assert clock.monotonic() < 1
 
 
 def test_an_even_pace_meets_no_refusal() -> None:
@@ -439,72 +268,6 @@ def test_a_client_that_is_too_fast_gets_through_all_the_same() -> None:
         statuses = [each["status"] for each in planet.requests()]
         assert 429 in statuses
         assert statuses.count(200) == 8
-
-
-@pytest.mark.parametrize("rates", [{"activations": 5}, {"search": 0}, {"download": math.inf}])
-def test_senseless_rates_are_refused_by_name(rates: dict[str, float]) -> None:
-    with pytest.raises(Misused):
-        session("http://127.0.0.1:1", None, rates=rates)
-
-
-def test_nobody_listens() -> None:
-    with Scripted() as server:
-        url = server.url
-    with pytest.raises(NetworkError, match="refused the connection") as caught:
-        asyncio.run(DataApi(session(url, CANARY)).check_key())
-    assert isinstance(caught.value, ConnectionError)
-    assert not caught.value.reached_server
-
-
-def test_a_host_that_does_not_exist() -> None:
-    with pytest.raises(NetworkError, match="cannot be found") as caught:
-        asyncio.run(DataApi(session("http://planet.invalid", CANARY, retry_attempts=0)).check_key())
-    assert not caught.value.reached_server
-
-
-def test_a_lost_answer_may_have_been_heard() -> None:
-    with Scripted("") as server, pytest.raises(NetworkError, match="broke") as caught:
-        talk(server, lambda s: DataApi(s).check_key())
-    assert caught.value.reached_server
-
-
-def test_silence_ends_after_the_timeout() -> None:
-    with Scripted(answer(200), delay_s=0.5) as server, pytest.raises(NetworkError, match="in time") as caught:
-        talk(server, lambda s: DataApi(s).check_key(), timeout_s=0.1, retry_attempts=0)
-    assert caught.value.reached_server
-
-
-def test_a_certificate_nobody_signed_is_named_as_the_cause(tmp_path: Path) -> None:
-    openssl = shutil.which("openssl")
-    if not openssl:
-        pytest.skip("no openssl to make a certificate with")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, *subject]
-    subprocess.run(made, check=True, capture_output=True)
-    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_side.load_cert_chain(certificate, key)
-    with Scripted(answer(200), tls=server_side) as server:
-        with pytest.raises(NetworkError, match=r"not trusted.*SSL_CERT_FILE"):
-            talk(server, lambda s: DataApi(s).check_key(), retry_attempts=0)
-        trusting = ssl.create_default_context(cafile=str(certificate))
-        talk(server, lambda s: DataApi(s).check_key(), verify=trusting)
-
-
-def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Scripted(answer(200)) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("NO_PROXY", "")
-        asyncio.run(DataApi(session("http://planet.invalid", CANARY, trust_env=True)).check_key())
-    assert proxy.asked[0].startswith("GET http://planet.invalid/data/v1/ ")
-
-
-@pytest.mark.parametrize(
-    "url", ["api.planet.com", "ftp://api.planet.com", "https://u:p@api.planet.com", "https://", ""]
-)
-def test_an_address_that_cannot_be_meant_is_refused(url: str) -> None:
-    with pytest.raises(Misused, match=r"planet\.api_url"):
-        session(url, CANARY)
 
 
 def test_a_session_outlives_its_loops_and_leaves_nothing_open(planet: RunningSandbox) -> None:
@@ -554,52 +317,12 @@ def test_two_loops_may_use_one_session_at_a_time(planet: RunningSandbox) -> None
     assert errors == []
 
 
-def test_a_redirect_within_the_api_is_followed_with_the_key() -> None:
-    with Scripted(answer(307, Location="/data/v1/other?x=1"), answer(200)) as server:
-        talk(server, lambda s: DataApi(s).check_key())
-    assert server.asked[1].startswith("GET /data/v1/other?x=1 ")
-    assert f"api-key {CANARY}" in server.asked[1]
-
-
-def test_redirects_in_a_circle_end() -> None:
-    with Scripted(answer(302, Location="/data/v1/")) as server, pytest.raises(ServerError, match="circle"):
-        talk(server, lambda s: DataApi(s).check_key(), retry_attempts=0)
-    assert len(server.asked) == 6
-
-
 def test_a_redirect_to_a_foreign_host_is_refused(planet: RunningSandbox) -> None:
     planet.fault("redirect-foreign")
     with pytest.raises(Unsafe, match="not the API"):
         talk(planet, lambda s: DataApi(s).check_key())
     assert [each for each in planet.requests() if each["path"] == "/foreign"] == []
     assert len(planet.requests()) == 1
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        answer(400, json.dumps({"message": f"bad header api-key {CANARY}"})),
-        answer(401, json.dumps({"message": f"unknown key {CANARY}"})),
-        answer(403, f"<Error><Message>{CANARY}</Message></Error>"),
-        answer(404, json.dumps({"field": {CANARY: [{"message": CANARY}]}, "general": []})),
-        answer(429, OVER_QUOTA.replace("Download", CANARY)),
-        answer(500, f"<html><title>{CANARY}</title></html>"),
-        answer(302, Location=f"http://{CANARY}.invalid/?api_key={CANARY}"),
-        answer(302, Location=f"http://user:{CANARY}@planet.invalid/{CANARY}"),
-        answer(302, Location=f"/data/{CANARY}"),
-        answer(200, CANARY),
-        "",
-    ],
-)
-def test_the_key_is_in_no_error_and_no_log(said: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    with Scripted(said) as server, pytest.raises(AssetError) as caught:
-        talk(server, lambda s: DataApi(s).check_key(), retry_attempts=1)
-    error = caught.value
-    shown = [str(error), repr(error), repr(error.args), "".join(traceback.format_exception(error))]
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("planet_assets")]
-    for text in (*shown, *ours):
-        assert CANARY.lower() not in text.lower()
 
 
 def test_the_key_is_in_no_repr_and_no_http_log(planet: RunningSandbox, caplog: pytest.LogCaptureFixture) -> None:
