@@ -138,9 +138,11 @@ def test_what_is_left_out_is_named_with_its_reason():
             held=(("a", "ortho_visual"),), outside=("b", "c"), duplicates=("d",), assumptions=("Each start charges.",)
         ),
         lacking=lacking,
+        under_way=((Want(item=item("moving"), asset_type="ortho_visual"), "job-1"),),
     )
     for words in (text.confirmation_dialog(shown), text.plan_text(shown)):
         assert "Already held: 1 file (0 km²), taken from the library: a ortho_visual" in words
+        assert "Under way already: 1 file (0 km² more): moving ortho_visual" in words
         assert "Outside the ROI: 2 scenes: b, c" in words
         assert "Given twice: 1 scene: d" in words
         assert "6 scenes: late_0, late_1, late_2, late_3 and 2 more: not made yet" in " ".join(words.split())
