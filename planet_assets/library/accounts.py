@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.library.engine import Library
-from planet_assets.library.schema import kv
+from planet_assets.library.schema import job, kv, ledger
 
 
 def keep(library: Library, key: str, value: Any) -> None:
@@ -38,3 +38,20 @@ def account_of_key(library: Library, key_digest: str) -> str | None:
     """The account a key was last seen to spend from."""
     found = kept(library, f"alias:{key_digest}")
     return None if found is None else str(found)
+
+
+def adopt(library: Library, key_digest: str, account: str) -> None:
+    """Note which account a key spends from; what an account of the key's own had counted moves there.
+
+    Everything moves in one transaction, and no balance changes but whose it is.
+    """
+    earlier = account_of_key(library, key_digest)
+    if earlier == account:
+        return
+    own = f"key:{key_digest}"
+    with library.write() as connection:
+        connection.execute(sa.update(ledger).where(ledger.c.account == own).values(account=account))
+        for state_id, state in connection.execute(sa.select(job.c.id, job.c.state).where(job.c.account == own)).all():
+            moved = json.dumps({**json.loads(state), "account": account})
+            connection.execute(sa.update(job).where(job.c.id == state_id).values(account=account, state=moved))
+    link_key(library, key_digest, account)

@@ -98,7 +98,7 @@ def bytes_per_km2(library: Library) -> dict[str, float]:
 
 def _rows(library: Library, item_ids: Collection[str]) -> list[Held]:
     ids = list(item_ids)
-    found = []
+    found: list[Held] = []
     with library.read() as connection:
         for start in range(0, len(ids), 500):
             rows = connection.execute(_query().where(copy.c.item_id.in_(ids[start : start + 500])))

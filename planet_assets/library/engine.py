@@ -28,7 +28,24 @@ BUSY_S = 30.0
 """Seconds to wait for another writer."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
-    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "glusterfs", "ceph", "afs", "fuse.sshfs", "9p", "fuse.glusterfs", "panfs", "wekafs"]
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "glusterfs",
+        "ceph",
+        "afs",
+        "fuse.sshfs",
+        "9p",
+        "fuse.glusterfs",
+        "panfs",
+        "wekafs",
+    ]
 )
 
 

@@ -32,21 +32,31 @@ _FINAL = [status.value for status in AssetStatus if status.is_final]
 
 
 def add(
-    library: Library, jobs: Sequence[DownloadJob], *, owner: str, by: str, now: datetime, allow_unknown: bool = False
+    library: Library,
+    jobs: Sequence[tuple[DownloadJob, float]],
+    *,
+    owner: str,
+    by: str,
+    now: datetime,
+    allow_unknown: bool = False,
 ) -> list[DownloadJob]:
-    """Record jobs and reserve what they cost, all or nothing.
+    """Record jobs, each with the km² to reserve for it, all or nothing.
 
     Raises:
         OverQuota: the sum does not fit; nothing was recorded.
         QuotaUnknown: nobody knows what fits, and `allow_unknown` is False.
+        LibraryLocked: a job of another process began to fetch one of the assets meanwhile; plan again.
     """
     created = []
     with library.write() as connection:
-        for account in {job.account for job in jobs}:
-            total = sum(job.km2 for job in jobs if job.account == account and job.held_copy is None)
+        moving = _unfinished_keys(connection)
+        if taken := [job.key for job, _ in jobs if job.held_copy is None and job.key in moving]:
+            raise LibraryLocked(f"{taken[0][1]} {taken[0][2]} is being fetched by another process.", hint="Plan again.")
+        for account in {job.account for job, _ in jobs}:
+            total = sum(km2 for job, km2 in jobs if job.account == account)
             ledger.take(connection, account, total, now=now, allow_unknown=allow_unknown)
-        for position, job in enumerate(jobs):
-            happened = Created(at=now, km2=0.0 if job.held_copy is not None else job.km2)
+        for position, (job, km2) in enumerate(jobs):
+            happened = Created(at=now, km2=km2)
             after = lifecycle.apply(job, happened)
             connection.execute(
                 sa.insert(job_table).values(
@@ -66,7 +76,7 @@ def record(library: Library, job: DownloadJob, event: Event, *, by: str = "") ->
         OverQuota: the event takes quota that is not there; nothing was recorded.
     """
     after = lifecycle.apply(job, event)
-    extra = sum(entry.held_km2 + entry.spent_km2 for entry in charges.entries(job, event))
+    extra = charges.needs_room_km2(job, event)
     with library.write() as connection:
         if extra > 0:
             allow = job.terms.allow_unknown_quota
@@ -167,19 +177,17 @@ def unfinished(library: Library) -> list[DownloadJob]:
     return _find(library, job_table.c.status.not_in(_FINAL))
 
 
-def unfinished_keys(library: Library) -> dict[tuple[str, str, str, str], str]:
-    """(item type, item id, asset type, path) -> job id, of jobs under way: they are not bought twice."""
-    columns = (job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type, job_table.c.path, job_table.c.id)
+def unfinished_keys(library: Library) -> dict[tuple[str, str, str], str]:
+    """(item type, item id, asset type) -> job id, of jobs under way: their assets are not bought twice."""
     with library.read() as connection:
-        found = connection.execute(sa.select(*columns).where(job_table.c.status.not_in(_FINAL))).all()
-    return {(row[0], row[1], row[2], row[3]): row[4] for row in found}
+        return _unfinished_keys(connection)
 
 
 def listed(
     library: Library, *, status: Collection[str] = (), batch_id: str | None = None, limit: int | None = None
 ) -> list[DownloadJob]:
     """Jobs, newest batch last; filtered by status words or batch."""
-    conditions = [job_table.c.status.in_(list(status))] if status else []
+    conditions: list[sa.ColumnElement[bool]] = [job_table.c.status.in_(list(status))] if status else []
     if batch_id is not None:
         conditions.append(job_table.c.batch_id == batch_id)
     found = _find(library, *conditions)
@@ -191,6 +199,12 @@ def history(library: Library, job_id: str) -> list[Event]:
     query = sa.select(event_table).where(event_table.c.job_id == job_id).order_by(event_table.c.revision)
     with library.read() as connection:
         return [event_from_json(row.kind, json.loads(row.payload)) for row in connection.execute(query)]
+
+
+def _unfinished_keys(connection: sa.Connection) -> dict[tuple[str, str, str], str]:
+    columns = (job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type, job_table.c.id)
+    found = connection.execute(sa.select(*columns).where(job_table.c.status.not_in(_FINAL)))
+    return {(row[0], row[1], row[2]): row[3] for row in found}
 
 
 def _find(library: Library, *conditions: sa.ColumnElement[bool]) -> list[DownloadJob]:

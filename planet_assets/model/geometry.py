@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import shapely
@@ -15,7 +15,7 @@ from shapely.validation import explain_validity
 
 from planet_assets.exceptions import Misused
 
-RoiLike = BaseGeometry | Mapping[str, Any] | str
+RoiLike: TypeAlias = BaseGeometry | Mapping[str, Any] | str
 """shapely geometry, GeoJSON (geometry, Feature or FeatureCollection), or WKT / GeoJSON text."""
 
 _WORLD = box(-180, -90, 180, 90)

@@ -85,6 +85,14 @@ def item_from_feature(feature: Feature | Item, position: int = 0) -> Item:
     )
 
 
+def time_in_id(item_id: str) -> datetime | None:
+    """The time an id of the form YYYYMMDD_HHMMSS_... begins with, UTC; None for other forms."""
+    try:
+        return datetime.strptime(item_id[:15], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def items_from(scenes: Sequence[Feature | Item] | Mapping[str, Any]) -> list[Item]:
     """Read many scenes: a list, or a FeatureCollection.
 
@@ -99,13 +107,12 @@ def items_from(scenes: Sequence[Feature | Item] | Mapping[str, Any]) -> list[Ite
 def _acquired(properties: Mapping[str, Any], item_id: str) -> datetime:
     text = properties.get("acquired")
     try:
-        return parse_time(text) if isinstance(text, str) else datetime.strptime(item_id[:15], "%Y%m%d_%H%M%S%z")
+        moment = parse_time(text) if isinstance(text, str) else time_in_id(item_id)
     except ValueError:
-        pass
-    try:
-        return datetime.strptime(item_id[:15], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        raise Misused(f"Scene {item_id} does not say when it was acquired.", argument="scenes") from None
+        moment = time_in_id(item_id)
+    if moment is None:
+        raise Misused(f"Scene {item_id} does not say when it was acquired.", argument="scenes")
+    return moment
 
 
 def _footprint(feature: Feature, item_id: str) -> BaseGeometry:

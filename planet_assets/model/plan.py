@@ -32,6 +32,15 @@ class Want:
     """Absolute path of the whole file to come."""
     clipped_path: str | None = None
     """Absolute path of the cut file to come."""
+    held_path: str | None = None
+    """Where the library already holds the whole file; None when it has to be fetched."""
+    held_digest: str | None = None
+    """md5 of the held file."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Item type, item id and asset type: what names the asset."""
+        return *self.item.ref, self.asset_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +185,8 @@ class Plan:
     """What the files are cut to, lon/lat WKT."""
     already_held: tuple[Want, ...] = ()
     """What the library already holds; it is linked or copied, at no charge."""
+    under_way: tuple[tuple[Want, str], ...] = ()
+    """What a job of the library is fetching already, with the job's id; its quota is reserved, nothing is added."""
     lacking: tuple[tuple[Want, str], ...] = ()
     """What cannot be had now, each with the reason."""
     items: tuple[Item, ...] = field(default=(), repr=False)

@@ -26,7 +26,7 @@ def pending_since(quota: QuotaInfo, now: datetime) -> datetime:
     """The moment from which spends of our ledger are not in `quota.used_km2` for certain."""
     if quota.source == "declared" and quota.as_of is not None:
         return max(quota.as_of, interval_start(now)) if quota.interval == "monthly" else quota.as_of
-    cut = now - POSTING_LAG
+    cut = (quota.as_of or now) - POSTING_LAG
     return datetime(cut.year, cut.month, cut.day, tzinfo=now.tzinfo)
 
 

@@ -59,11 +59,6 @@ class Entry:
     rule: str
     """By which rule it was counted, with its certainty."""
 
-    @property
-    def needs_room(self) -> bool:
-        """True when the entry takes quota that nothing had set aside."""
-        return self.held_km2 + self.spent_km2 > 0
-
 
 def is_charged(asset_type: str) -> bool:
     """False for asset types Planet gives away."""
@@ -92,13 +87,33 @@ def start_km2(job: DownloadJob) -> float:
     return job.km2
 
 
+def missing_km2(job: DownloadJob) -> float:
+    """What opening a new link at byte 0 counts beyond what is set aside for the job, km²."""
+    return max(0.0, start_km2(job) - job.held_km2)
+
+
+def needs_room_km2(job: DownloadJob, event: Event) -> float:
+    """Quota that `event` takes and that nothing had set aside, km².
+
+    What is held while a part is resumed needs no room: it is given back unless the server starts over, and refusing it
+    would strand a download that is already paid for.
+    """
+    match event:
+        case Created(km2=km2):
+            return km2
+        case FetchStarting(resuming=False):
+            return missing_km2(job)
+        case _:
+            return 0.0
+
+
 def entries(job: DownloadJob, event: Event) -> list[Entry]:
     """The ledger rows that `event` causes for `job` as it was before; areas of 0 cause none."""
     match event:
         case Created(km2=km2):
             rows = [reserve(km2, "full footprint (confirmed)")]
         case FetchStarting(resuming=True):
-            rows = [reserve(_resume_stake(job), "held while resuming (assumed)")]
+            rows = [reserve(max(0.0, resume_stake_km2(job) - job.held_km2), "held while resuming (assumed)")]
         case FetchStarting():
             rows = _start(job)
         case FetchAnswered(offset=offset) if job.resuming:
@@ -118,14 +133,13 @@ def _rule(job: DownloadJob) -> str:
     return REPEAT_ONCE if job.terms.repeat == "once" else REPEAT_EACH
 
 
-def _resume_stake(job: DownloadJob) -> float:
+def resume_stake_km2(job: DownloadJob) -> float:
+    """What is held while a part is resumed on a new link, in case the server starts over, km²."""
     return 0.0 if job.terms.repeat == "once" else job.km2
 
 
 def _start(job: DownloadJob) -> list[Entry]:
-    km2 = start_km2(job)
-    missing = max(0.0, km2 - job.held_km2)
-    return [reserve(missing, _rule(job)), commit(km2, _rule(job))]
+    return [reserve(missing_km2(job), _rule(job)), commit(start_km2(job), _rule(job))]
 
 
 def _settle(job: DownloadJob, *, charged: bool) -> Entry:

@@ -84,6 +84,11 @@ def estimate(
     )
 
 
+def full_km2(item: Item, asset_type: str) -> float:
+    """What the Data route charges for one asset, km²: the geodesic footprint, or 0 for types that are free."""
+    return geodesic_km2(item.footprint) if is_charged(asset_type) else 0.0
+
+
 def size_bytes(item: Item, asset_type: str, km2: float) -> tuple[int, int]:
     """Low and high guess of a file's size from bands, pixel size and area."""
     if not is_raster(asset_type):

@@ -191,7 +191,7 @@ def _facts(job: DownloadJob, event: Event) -> dict[str, Any]:
 def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
     match event:
         case FetchStarting(resuming=resuming):
-            stake = charges.start_km2(job) if not resuming else (0.0 if job.terms.repeat == "once" else job.km2)
+            stake = charges.resume_stake_km2(job) if resuming else charges.start_km2(job)
             starts = job.starts + (not resuming)
             return {
                 "charge": "intended",

@@ -14,7 +14,7 @@ depends_on = None
 _serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
-def _moment(name: str, *, required: bool = True) -> sa.Column:
+def _moment(name: str, *, required: bool = True) -> sa.Column[str]:
     return sa.Column(name, sa.String(27), nullable=not required)
 
 

@@ -1,0 +1,109 @@
+"""Whose quota, and how much is left: Planet's word first, else what was declared, else unknown and why."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from planet_assets.exceptions import AssetError, KeyRefused, Misused, TryLater
+from planet_assets.library import accounts, ledger
+from planet_assets.library.engine import Library
+from planet_assets.model.quota import UNKNOWN, QuotaInfo
+from planet_assets.planet.quota import QuotaApi, choose_subscription, quota_info
+from planet_assets.rules.allowance import next_interval
+
+FRESH_ENOUGH = timedelta(hours=24)
+"""How old a figure of Planet may be when Planet cannot be asked; its own figures move once a day."""
+
+
+async def read_quota(
+    api: QuotaApi,
+    library: Library,
+    *,
+    key_digest: str,
+    subscription: str | None,
+    near_limit: float,
+    now: datetime,
+) -> QuotaInfo:
+    """What may be used, with our pending spend.
+
+    Raises:
+        KeyRefused: Planet does not know the key.
+        Misused: several subscriptions fit and none was chosen.
+    """
+    try:
+        rows = await api.subscriptions()
+    except KeyRefused:
+        raise
+    except (TryLater, AssetError) as error:
+        if isinstance(error, Misused):
+            raise
+        said = quota_info(None, as_of=now, why=f"Planet could not be asked: {error.message}")
+    else:
+        said = quota_info(choose_subscription(rows, wanted=subscription), as_of=now)
+    return await asyncio.to_thread(_remembered, library, said, key_digest, near_limit, now)
+
+
+def account_of(library: Library, key_digest: str) -> str:
+    """The account a key spends from; before Planet has named one, an account of the key's own."""
+    return accounts.account_of_key(library, key_digest) or f"key:{key_digest}"
+
+
+def declare(
+    library: Library, account: str, *, limit_km2: float, used_km2: float, interval: str, now: datetime
+) -> QuotaInfo:
+    """Say what the account may use where Planet does not.
+
+    Raises:
+        Misused: a figure that is no area.
+    """
+    for name, value in (("limit", limit_km2), ("used", used_km2)):
+        if not 0 <= value < 1e9:
+            raise Misused(f"{name}={value} is not an area in km².", argument=name)
+    resets_at = next_interval(now) if interval == "monthly" else None
+    said = QuotaInfo(
+        limit_km2=limit_km2,
+        used_km2=used_km2,
+        interval=interval,
+        resets_at=resets_at,
+        source="declared",
+        as_of=now,
+        account=account,
+    )
+    accounts.keep(
+        library,
+        f"declared:{account}",
+        {"limit": limit_km2, "used": used_km2, "interval": interval, "at": now.isoformat()},
+    )
+    ledger.declare(library, said)
+    return ledger.quota_of(library, account, now)
+
+
+def _remembered(library: Library, said: QuotaInfo, key_digest: str, near_limit: float, now: datetime) -> QuotaInfo:
+    """Store Planet's word, or fall back to a declaration or a fresh memory, and add our pending spend."""
+    if said.account:
+        accounts.adopt(library, key_digest, said.account)
+    account = said.account or account_of(library, key_digest)
+    best = said if said.is_known else _fallback(library, account, said, now)
+    ledger.declare(library, replace(best, account=account))
+    known = ledger.quota_of(library, account, now)
+    return replace(known, near_limit_share=near_limit, why_unknown="" if best.is_known else said.why_unknown)
+
+
+def _fallback(library: Library, account: str, said: QuotaInfo, now: datetime) -> QuotaInfo:
+    declared = accounts.kept(library, f"declared:{account}")
+    if declared is not None:
+        return QuotaInfo(
+            limit_km2=declared["limit"],
+            used_km2=declared["used"],
+            interval=declared["interval"],
+            resets_at=next_interval(now) if declared["interval"] == "monthly" else None,
+            source="declared",
+            as_of=datetime.fromisoformat(declared["at"]),
+        )
+    earlier = ledger.quota_of(library, account, now)
+    young = earlier.source == "planet" and earlier.as_of is not None and now - earlier.as_of < FRESH_ENOUGH
+    if young and earlier.is_known and (earlier.resets_at is None or earlier.resets_at > now):
+        return replace(earlier, pending_km2=0.0)
+    return replace(said, limit_km2=UNKNOWN, used_km2=UNKNOWN, source="unknown")

@@ -1,0 +1,305 @@
+"""From scenes to a plan: choose, estimate, check. Nothing is asked of Planet here; the library is read."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planet_assets.exceptions import Misused
+from planet_assets.export.vector import roi_of
+from planet_assets.library import copies, jobs
+from planet_assets.library.engine import Library
+from planet_assets.model.item import Item
+from planet_assets.model.job import Clipping, DownloadJob
+from planet_assets.model.plan import DownloadImpact, Plan, Want, WantImpact
+from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.selection import Chosen
+from planet_assets.rules import allowance, naming
+from planet_assets.rules.choose import choose, wanted_types
+from planet_assets.rules.estimate import estimate
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a caller asks for, read and checked."""
+
+    items: tuple[Item, ...]
+    """The scenes."""
+    asset_types: tuple[str, ...]
+    """Asset types by Planet's names."""
+    folder: Path
+    """Absolute output folder."""
+    roi: BaseGeometry | None = None
+    """Region of interest, lon/lat."""
+    clipping: Clipping | None = None
+    """How to cut; None to leave files whole."""
+    naming: str = "planet"
+    """planet or asset."""
+    route: str = "data"
+    """How Planet delivers."""
+    repeat: str = "each"
+    """Whether a repeated download charges again."""
+    concurrent: int = 3
+    """Downloads side by side."""
+
+
+def impact_of(library: Library | None, request: Request) -> DownloadImpact:
+    """What a request would cost; the library tells what is held already."""
+    chosen = _chosen(library, request)[0]
+    return _impact(library, request, chosen)
+
+
+def make_plan(library: Library, request: Request, quota: QuotaInfo, now: datetime) -> Plan:
+    """The thing a person confirms.
+
+    Raises:
+        Misused: an asset type that no scene has.
+        Unsafe: a scene id that cannot be part of a file name.
+    """
+    chosen, held, under_way = _chosen(library, request)
+    impact = _impact(library, request, chosen)
+    namer = _Namer(library, request)
+    lacking = tuple((namer.want(item, asset_type), reason) for item, asset_type, reason in chosen.lacking)
+    return Plan(
+        id=uuid.uuid4().hex,
+        made_at=now,
+        wants=tuple(namer.want(item, asset_type) for item, asset_type in chosen.fetch),
+        impact=impact,
+        verdict=allowance.judge_impact(quota, impact),
+        quota=quota,
+        asset_types=request.asset_types,
+        roi_wkt=None if request.roi is None else request.roi.wkt,
+        already_held=tuple(
+            namer.want(item, asset_type, held=held.get((*item.ref, asset_type)))
+            for item, asset_type in chosen.held
+            if (*item.ref, asset_type) not in under_way
+        ),
+        under_way=tuple(
+            (namer.want(item, asset_type), under_way[*item.ref, asset_type])
+            for item, asset_type in chosen.held
+            if (*item.ref, asset_type) in under_way
+        ),
+        lacking=lacking,
+        items=request.items,
+    )
+
+
+def _chosen(
+    library: Library | None, request: Request
+) -> tuple[Chosen, Mapping[copies.Key, copies.Held], Mapping[copies.Key, str]]:
+    """What to fetch, what is held, and which jobs are under way already."""
+    keys = [(*item.ref, asset_type) for item in request.items for asset_type in wanted_types(request.asset_types)]
+    held = {} if library is None else copies.held(library, keys)
+    wanted = set(keys)
+    moving = {} if library is None else jobs.unfinished_keys(library)
+    under_way = {key: job_id for key, job_id in moving.items() if key in wanted and key not in held}
+    chosen = choose(request.items, request.asset_types, roi=request.roi, held=held.keys() | under_way.keys())
+    return chosen, held, under_way
+
+
+def _impact(library: Library | None, request: Request, chosen: Chosen) -> DownloadImpact:
+    return estimate(
+        chosen,
+        roi=request.roi,
+        route=request.route,
+        repeat=request.repeat,
+        learned={} if library is None else copies.bytes_per_km2(library),
+        concurrent=request.concurrent,
+    )
+
+
+@dataclass(slots=True)
+class _Namer:
+    """Gives every want its paths; two ROIs in one folder get names of their own."""
+
+    library: Library
+    request: Request
+    _known: dict[Path, copies.Held] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.request.clipping is None:
+            return
+        names = [
+            self.request.folder / naming.clipped_name(self._name(item, asset_type))
+            for item in self.request.items
+            for asset_type in self.request.asset_types
+        ]
+        self._known = copies.at(self.library, names)
+
+    def want(self, item: Item, asset_type: str, *, held: copies.Held | None = None) -> Want:
+        request = self.request
+        cut = request.clipping if naming.is_raster(asset_type) else None
+        wkt = request.roi.wkt if request.roi is not None and cut is not None else None
+        path = request.folder / self._name(item, asset_type)
+        return Want(
+            item=item,
+            asset_type=asset_type,
+            roi_wkt=wkt,
+            clipping=cut,
+            route=request.route,
+            path=str(path),
+            clipped_path=None if wkt is None else str(self._clipped(path, wkt, cut)),
+            held_path=None if held is None else str(held.path),
+            held_digest=None if held is None else held.digest,
+        )
+
+    def _name(self, item: Item, asset_type: str) -> str:
+        return naming.file_name(item.id, asset_type, self.request.naming)
+
+    def _clipped(self, path: Path, wkt: str, cut: Clipping | None) -> Path:
+        plain = path.with_name(naming.clipped_name(path.name))
+        digest = naming.roi_digest(wkt, cut)
+        known = self._known.get(plain)
+        if known is None or known.cut == digest:
+            return plain
+        return path.with_name(naming.clipped_name(path.name, digest))
+
+
+def read_region(
+    roi: Any, clip_to_roi: Any, options: Mapping[str, Any] | None
+) -> tuple[BaseGeometry | None, Clipping | None]:
+    """The region of interest and how to cut, from the arguments of the public face.
+
+    `clip_to_roi` is a region, or True with `roi=`, or False or None; `clipping_config["clip_to_roi"] = False` also
+    leaves files whole.
+
+    Raises:
+        Misused: True without a region, or what a region or an option cannot be.
+    """
+    clipping = read_clipping(options)
+    if clip_to_roi is True and roi is None:
+        raise Misused("clip_to_roi=True needs roi=.", hint="Or give the region itself.", argument="clip_to_roi")
+    wanted = clip_to_roi not in (None, False) if isinstance(clip_to_roi, bool | None) else True
+    wanted = wanted and bool((options or {}).get("clip_to_roi", True))
+    named = clip_to_roi if not isinstance(clip_to_roi, bool) and clip_to_roi is not None else roi
+    region = None if named is None else roi_of(named)
+    return region, clipping if wanted and region is not None else None
+
+
+def alike(jobs: Sequence[DownloadJob]) -> list[list[DownloadJob]]:
+    """Jobs that were asked for in the same way, together: same folder, ROI and cut."""
+    groups: dict[tuple[object, ...], list[DownloadJob]] = {}
+    for job in jobs:
+        by_type = job.asset_type in Path(job.path).name
+        groups.setdefault((Path(job.path).parent, job.roi_wkt, job.clipping, by_type), []).append(job)
+    return list(groups.values())
+
+
+def read_clipping(options: Mapping[str, object] | None) -> Clipping:
+    """The wiki's `clipping_config` as a `Clipping`.
+
+    Raises:
+        Misused: an unknown key, or a value that cannot be meant; by name.
+    """
+    known = {"clip_to_roi", "buffer_meters", "output_format", "compression", "create_overview", "extent"}
+    given = dict(options or {})
+    for key in given:
+        if key not in known:
+            raise Misused(
+                f"clipping_config has an unknown key {key!r}.",
+                hint=f"Known: {', '.join(sorted(known))}.",
+                argument="clipping_config",
+            )
+    formats = {"gtiff": "GTiff", "geotiff": "GTiff", "cog": "COG"}
+    return Clipping(
+        buffer_m=_metres(given.get("buffer_meters", 0.0)),
+        output_format=formats[_one_of(given.get("output_format", "GTiff"), formats, "output_format")],
+        compression=_one_of(given.get("compression") or "none", ("lzw", "deflate", "zstd", "none"), "compression")
+        if "compression" in given
+        else "deflate",
+        overviews=bool(given.get("create_overview", False)),
+        extent=_one_of(given.get("extent", "window"), ("window", "tiles"), "extent"),
+    )
+
+
+def _metres(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e6:
+        raise Misused(f"buffer_meters={value!r} is not a number of metres.", argument="clipping_config")
+    return float(value)
+
+
+def _one_of(value: object, allowed: Sequence[str] | Mapping[str, str], name: str) -> str:
+    word = str(value).lower()
+    if word not in allowed:
+        raise Misused(f"{name}={value!r} is not known.", hint=f"Use one of {', '.join(allowed)}.", argument=name)
+    return word
+
+
+def only(plan: Plan, keys: Collection[tuple[str, str, str]], now: datetime) -> Plan:
+    """The part of a plan that is about these assets, priced and judged anew."""
+    wants = tuple(want for want in plan.wants if want.key in keys)
+    pairs = {(want.item.id, want.asset_type) for want in wants}
+    prices = tuple(one for one in plan.impact.wants if (one.item_id, one.asset_type) in pairs)
+    impact = replace(
+        plan.impact,
+        wants=prices,
+        scene_count=len({one.item_id for one in prices}),
+        data_km2=math.fsum(one.data_km2 for one in prices),
+        orders_km2=math.fsum(one.orders_km2 for one in prices),
+        bytes_low=sum(one.bytes_low for one in prices),
+        bytes_high=sum(one.bytes_high for one in prices),
+    )
+    return replace(
+        plan,
+        wants=wants,
+        impact=impact,
+        verdict=allowance.judge_impact(plan.quota, impact),
+        already_held=tuple(want for want in plan.already_held if want.key in keys),
+        under_way=tuple((want, job_id) for want, job_id in plan.under_way if want.key in keys),
+        lacking=tuple((want, reason) for want, reason in plan.lacking if want.key in keys),
+        made_at=now,
+    )
+
+
+def extra_plan(job: DownloadJob, km2: float, item: Item, quota: QuotaInfo, now: datetime) -> Plan:
+    """What to ask when going on with a job costs more than was confirmed."""
+    price = WantImpact(
+        item_id=job.scene_id,
+        asset_type=job.asset_type,
+        data_km2=km2,
+        orders_km2=km2,
+        overlap_km2=math.nan,
+        bytes_low=0,
+        bytes_high=job.size_bytes or 0,
+    )
+    impact = DownloadImpact(
+        route=job.route,
+        wants=(price,),
+        scene_count=1,
+        data_km2=km2,
+        orders_km2=km2,
+        bytes_high=job.size_bytes or 0,
+        assumptions=(
+            f"{job.scene_id} was charged {job.spent_km2:,.2f} km² already; starting over may charge it again.",
+        ),
+    )
+    want = Want(item=item, asset_type=job.asset_type, route=job.route, path=job.path)
+    return Plan(
+        id=job.id,
+        made_at=now,
+        wants=(want,),
+        impact=impact,
+        verdict=allowance.judge(quota, km2),
+        quota=quota,
+        asset_types=(job.asset_type,),
+        items=(item,),
+    )
+
+
+def as_options(clipping: Clipping) -> dict[str, object]:
+    """A `Clipping` as the wiki's `clipping_config`: the inverse of `read_clipping`."""
+    return {
+        "buffer_meters": clipping.buffer_m,
+        "output_format": clipping.output_format,
+        "compression": clipping.compression,
+        "create_overview": clipping.overviews,
+        "extent": clipping.extent,
+    }

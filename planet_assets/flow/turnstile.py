@@ -1,0 +1,57 @@
+"""How many downloads run, and how many may be ready and waiting for one.
+
+Activations are asked for early and take minutes; links live for a while only. So a job is polled when a place for its
+download is in sight: there are twice as many places as downloads, given to the oldest activation first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+
+class Turnstile:
+    """Places for jobs that are about to be downloaded. Belongs to one event loop."""
+
+    def __init__(self, downloads: int) -> None:
+        self._places = 2 * downloads
+        self._inside: set[str] = set()
+        self._waiting: list[tuple[datetime, str, asyncio.Future[None]]] = []
+        self._transfers = asyncio.Semaphore(downloads)
+
+    def try_enter(self, job_id: str) -> bool:
+        """Take a place if one is free; True when the job has one."""
+        if job_id not in self._inside and len(self._inside) >= self._places:
+            return False
+        self._inside.add(job_id)
+        return True
+
+    async def enter(self, job_id: str, since: datetime) -> None:
+        """Wait for a place; who has waited since longest comes first."""
+        if self.try_enter(job_id):
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (since, job_id, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave(job_id)
+            raise
+
+    def leave(self, job_id: str) -> None:
+        """Give the place back; without one, nothing happens."""
+        if job_id not in self._inside:
+            return
+        self._inside.remove(job_id)
+        while self._waiting and len(self._inside) < self._places:
+            _, next_id, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                self._inside.add(next_id)
+                turn.set_result(None)
+
+    def transfer(self) -> AbstractAsyncContextManager[None]:
+        """Room for one body."""
+        return self._transfers

@@ -1,0 +1,512 @@
+"""The door: `AssetManager`. Quota, plan, confirm, run, resume, retry. Wires ports to flow; decides nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from planet_assets import config as configuration
+from planet_assets.exceptions import LibraryLocked, Misused
+from planet_assets.export.vector import roi_of
+from planet_assets.flow import account as accounts
+from planet_assets.flow import plan as planning
+from planet_assets.flow.clock import RealClock
+from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
+from planet_assets.flow.plan import Request, alike, read_region
+from planet_assets.flow.run import Runner, Throttle, in_order
+from planet_assets.flow.search import FeatureCollection, Moment
+from planet_assets.flow.search import search as search_flow
+from planet_assets.library import items as item_rows
+from planet_assets.library import jobs as job_rows
+from planet_assets.library.engine import Library
+from planet_assets.model.event import Cancelled
+from planet_assets.model.item import Feature, Item, items_from
+from planet_assets.model.job import DownloadJob, JobList, Terms
+from planet_assets.model.plan import DownloadImpact, Plan
+from planet_assets.model.ports import Clock
+from planet_assets.model.quota import QuotaInfo
+from planet_assets.planet.auth import PlanetAuth
+from planet_assets.planet.data import DataApi
+from planet_assets.planet.quota import QuotaApi
+from planet_assets.planet.session import Session
+from planet_assets.rules.choose import wanted_types
+from planet_assets.view.bar import Bar
+
+Scenes = Sequence[Feature | Item] | Mapping[str, Any]
+"""GeoJSON features as a search returns them, or a FeatureCollection."""
+
+
+class AssetManager:
+    """Fetches PlanetScope assets, never spending quota unseen.
+
+    Works as `async with` and without, in notebooks and scripts, over several `asyncio.run`.
+
+    Attributes:
+        get_user_confirmation: the hook that is asked before anything is spent, called with `(plan)` or with
+            `(quota_info, download_impact)`; plain or async. The default asks on the terminal.
+        progress_callback: called with a fresh `DownloadJob` on every change, at most some ten times a second per job.
+        settings: every setting, frozen.
+    """
+
+    def __init__(
+        self,
+        auth: PlanetAuth | str | None = None,
+        config: Mapping[str, Any] | configuration.Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Prepare; nothing is asked of Planet and no file is opened before it is needed.
+
+        Args:
+            auth: API key, or `query.auth`; without one it is looked for in the usual places.
+            config: settings by name; unknown keys are refused.
+            clock: time, for tests.
+            name: who spends, for the ledger; the script's name otherwise.
+
+        Raises:
+            KeyMissing: no key was found.
+            Misused: a setting is unknown or senseless.
+        """
+        self.settings = configuration.load(config)
+        self.auth = configuration.find_auth(auth)
+        self.get_user_confirmation: Hook = ask_on_terminal
+        self.progress_callback: Callable[[DownloadJob], None] | None = None
+        self.show_progress: bool | None = None
+        self._clock: Clock = clock or RealClock()
+        self._name = name or Path(sys.argv[0] or "python").name
+        self._library: Library | None = None
+        self._session: Session | None = None
+
+    @property
+    def library(self) -> Library:
+        """The library, opened at first use."""
+        if self._library is None:
+            self._library = Library(configuration.library_address(self.settings))
+        return self._library
+
+    async def search(
+        self,
+        geometry: Any,
+        start_date: Moment,
+        end_date: Moment,
+        *,
+        cloud_cover_max: float | None = None,
+        item_types: Sequence[str] = ("PSScene",),
+        asset_types: Sequence[str] = (),
+        limit: int | None = None,
+        extra_filter: Mapping[str, Any] | None = None,
+    ) -> FeatureCollection:
+        """Scenes that touch a geometry, newest acquisition first; costs no quota.
+
+        Args:
+            geometry: GeoJSON, shapely, WKT or the path of a vector file; lon/lat degrees.
+            start_date: first day or moment, UTC.
+            end_date: last day (included) or moment, UTC.
+            cloud_cover_max: share of cloud at the most, 0 to 1.
+            item_types: kinds of scene.
+            asset_types: scenes that have at least one of these.
+            limit: scenes at the most.
+            extra_filter: a filter of Planet's Data API that has to hold too.
+
+        Raises:
+            Misused: dates reversed, cloud cover outside 0..1, an ROI that cannot be meant.
+        """
+        return await search_flow(
+            DataApi(self._planet()),
+            self.library,
+            roi=roi_of(geometry),
+            start=start_date,
+            end=end_date,
+            cloud_cover_max=cloud_cover_max,
+            item_types=item_types,
+            asset_types=asset_types,
+            limit=limit,
+            now=self._clock.now(),
+            extra=extra_filter,
+        )
+
+    async def get_quota_info(self) -> QuotaInfo:
+        """What may be used, in km²: Planet's figure, else a declared one, else unknown; with our own pending spend.
+
+        Raises:
+            KeyRefused: Planet does not know the key.
+            Misused: several subscriptions fit; choose one by the setting `planet.subscription`.
+        """
+        return await accounts.read_quota(
+            QuotaApi(self._planet()),
+            self.library,
+            key_digest=self.auth.digest,
+            subscription=self.settings.planet.subscription,
+            near_limit=self.settings.quota.near_limit,
+            now=self._clock.now(),
+        )
+
+    def declare_quota(self, limit_km2: float, used_km2: float = 0.0, *, interval: str = "monthly") -> QuotaInfo:
+        """Say what the account may use where Planet does not; km². `interval` is monthly or annual."""
+        account = accounts.account_of(self.library, self.auth.digest)
+        return accounts.declare(
+            self.library, account, limit_km2=limit_km2, used_km2=used_km2, interval=interval, now=self._clock.now()
+        )
+
+    def calculate_download_impact(
+        self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None
+    ) -> DownloadImpact:
+        """What fetching the scenes would cost: km² by both routes, bytes, seconds. No network; the library is read.
+
+        Args:
+            scenes: GeoJSON features, as a search returns them.
+            roi: region of interest, lon/lat; scenes outside it are left out.
+            asset_types: what to fetch of each; the settings' otherwise.
+        """
+        return planning.impact_of(self.library, self._request(scenes, asset_types, roi=roi))
+
+    async def plan(
+        self,
+        scenes: Scenes,
+        asset_types: Sequence[str] | None = None,
+        *,
+        roi: Any = None,
+        output_dir: str | Path | None = None,
+        clip_to_roi: Any = None,
+        clipping_config: Mapping[str, Any] | None = None,
+        delivery: str = "data",
+        naming: str | None = None,
+        max_concurrent: int | None = None,
+    ) -> Plan:
+        """The thing to look at and confirm before anything is spent; `run` carries it out.
+
+        Arguments are those of `activate_and_download_assets`.
+        """
+        request = self._request(
+            scenes,
+            asset_types,
+            roi=roi,
+            output_dir=output_dir,
+            clip_to_roi=clip_to_roi,
+            clipping_config=clipping_config,
+            delivery=delivery,
+            naming=naming,
+            max_concurrent=max_concurrent,
+        )
+        quota = await self.get_quota_info()
+        return await asyncio.to_thread(planning.make_plan, self.library, request, quota, self._clock.now())
+
+    async def run(
+        self,
+        plan: Plan,
+        *,
+        confirm: Hook | bool = True,
+        allow_unknown_quota: bool | None = None,
+        max_concurrent: int | None = None,
+    ) -> JobList:
+        """Carry out a plan: ask, reserve, fetch, verify, cut, place.
+
+        Args:
+            plan: what to do.
+            confirm: True to ask `get_user_confirmation`, a hook to ask that, False to ask nobody. The quota is checked
+                in every case.
+            allow_unknown_quota: True to go on when nobody can tell the quota; the setting's word otherwise.
+            max_concurrent: downloads side by side; the setting's word otherwise.
+
+        Returns:
+            A job for every scene and asset type, in the order given; cancelled ones when the answer was no.
+
+        Raises:
+            OverQuota, QuotaUnknown: before any request that could cost.
+            CannotAsk: nobody is there to answer.
+        """
+        allow = self.settings.quota.allow_unknown if allow_unknown_quota is None else allow_unknown_quota
+        hook = self._hook(confirm)
+        refuse_unpaid(plan, allow_unknown=allow or hook is ask_on_terminal)
+        decision = await decide(plan, hook, self._clock.now())
+        terms = self._terms(allow or decision.allow_unknown_quota)
+        runner = self._runner(max_concurrent, hook)
+        if not decision.proceed:
+            return JobList(in_order(plan, await runner.refuse(plan, decision, plan.quota.account, terms)))
+        refuse_unpaid(plan, allow_unknown=terms.allow_unknown_quota)
+        new = await runner.start(plan, plan.quota.account, terms)
+        new = await runner.settle_lacking(plan, new)
+        theirs = [job_id for _, job_id in plan.under_way]
+        taken = await runner.take_over(theirs) if theirs else []
+        done = await self._driven(runner, [*new, *taken])
+        mine = {job.id for job in taken}
+        followed = await runner.follow([job_id for job_id in theirs if job_id not in mine])
+        return JobList(in_order(plan, [*done, *followed]))
+
+    async def activate_and_download_assets(
+        self,
+        scenes: Scenes,
+        asset_types: Sequence[str] | None = None,
+        output_dir: str | Path | None = None,
+        clip_to_roi: Any = None,
+        clipping_config: Mapping[str, Any] | None = None,
+        confirm_download: bool = True,
+        max_concurrent: int | None = None,
+        *,
+        roi: Any = None,
+        delivery: str = "data",
+        naming: str | None = None,
+        allow_unknown_quota: bool | None = None,
+    ) -> JobList:
+        """Check the quota, ask, activate, download, verify and cut: the whole way.
+
+        Args:
+            scenes: GeoJSON features, as a search returns them.
+            asset_types: what to fetch of each scene.
+            output_dir: folder for the files.
+            clip_to_roi: cut to this: shapely, GeoJSON, WKT, the path of a vector file, or True with `roi=`.
+            clipping_config: `buffer_meters output_format compression create_overview extent clip_to_roi`.
+            confirm_download: False to skip the question, never the quota check.
+            max_concurrent: downloads side by side.
+            roi: region of interest; scenes outside it are left out.
+            delivery: "data" (full scenes are charged).
+            naming: "planet" or "asset".
+            allow_unknown_quota: True to go on when nobody can tell the quota.
+
+        Returns:
+            A job for every scene and asset type, in the order given.
+
+        Raises:
+            OverQuota: "quota exceeded", before any request that could cost.
+            QuotaUnknown: nobody can tell the quota, and it was not allowed.
+            Misused: a malformed scene, a type that no scene has, an ROI that cannot be meant.
+        """
+        if not (scenes.get("features") if isinstance(scenes, Mapping) else scenes):
+            return JobList()
+        for again in (True, True, False):
+            plan = await self.plan(
+                scenes,
+                asset_types,
+                roi=roi,
+                output_dir=output_dir,
+                clip_to_roi=clip_to_roi,
+                clipping_config=clipping_config,
+                delivery=delivery,
+                naming=naming,
+                max_concurrent=max_concurrent,
+            )
+            try:
+                return await self.run(
+                    plan,
+                    confirm=confirm_download,
+                    allow_unknown_quota=allow_unknown_quota,
+                    max_concurrent=max_concurrent,
+                )
+            except LibraryLocked:
+                if not again:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def resume(
+        self,
+        jobs: Iterable[str | DownloadJob] | None = None,
+        *,
+        confirm: Hook | bool = True,
+        max_concurrent: int | None = None,
+    ) -> JobList:
+        """Finish what an earlier process left: after a crash, a night, a Ctrl-C.
+
+        Nothing is asked unless going on costs more than was confirmed. Jobs that a living process works on are left to it.
+
+        Args:
+            jobs: ids or jobs; everything unfinished otherwise.
+            confirm: who is asked about cost on top; False agrees within the quota.
+            max_concurrent: downloads side by side.
+        """
+        left = await asyncio.to_thread(job_rows.unfinished, self.library)
+        wanted = None if jobs is None else {job if isinstance(job, str) else job.id for job in jobs}
+        ids = [job.id for job in left if wanted is None or job.id in wanted]
+        runner = self._runner(max_concurrent, self._hook(confirm))
+        return JobList(await self._driven(runner, await runner.take_over(ids)))
+
+    async def retry_failed_downloads(
+        self, failed_jobs: Sequence[DownloadJob], *, confirm: Hook | bool = False, max_concurrent: int | None = None
+    ) -> JobList:
+        """Try failed, expired or cancelled jobs again, as new jobs with a reservation of their own.
+
+        What an earlier try brought is used; the quota is checked. A job that was charged may be charged again, which
+        the plan counts, so `confirm=True` asks first.
+        """
+        done: list[DownloadJob] = []
+        for batch in alike(failed_jobs):
+            features = [await self._feature(job) for job in batch]
+            first = batch[0]
+            plan = await self.plan(
+                list({feature["id"]: feature for feature in features}.values()),
+                list(dict.fromkeys(job.asset_type for job in batch)),
+                output_dir=Path(first.path).parent,
+                clip_to_roi=first.roi_wkt,
+                clipping_config=None if first.clipping is None else planning.as_options(first.clipping),
+                naming="asset" if first.asset_type in Path(first.path).name else "planet",
+            )
+            plan = planning.only(plan, {job.key for job in batch}, self._clock.now())
+            done += await self.run(plan, confirm=confirm, max_concurrent=max_concurrent)
+        return JobList(done)
+
+    async def cancel(self, jobs: Iterable[str | DownloadJob], *, by: str = "", reason: str = "") -> JobList:
+        """End jobs that nobody works on; what they had reserved is free again, what they have spent stays spent."""
+        ids = [job if isinstance(job, str) else job.id for job in jobs]
+        runner = self._runner(None, None)
+        ended = []
+        for job in await runner.take_over(ids):
+            event = Cancelled(at=self._clock.now(), by=by or self._name, reason=reason)
+            ended.append(await asyncio.to_thread(job_rows.record, self.library, job, event, by=self._name))
+        return JobList(ended)
+
+    async def get_asset_info(self, scene_id: str, asset_type: str, item_type: str = "PSScene") -> dict[str, Any]:
+        """What Planet says of one asset: status, available, permitted, md5. Costs nothing.
+
+        Raises:
+            Gone: Planet has no such scene.
+        """
+        [name] = wanted_types(asset_type)
+        listed = await DataApi(self._planet()).assets(item_type, scene_id)
+        asset = listed.get(name)
+        return {
+            "scene_id": scene_id,
+            "asset_type": name,
+            "status": asset.status if asset is not None else "unavailable",
+            "available": asset is not None and asset.permitted,
+            "permitted": asset is not None and asset.permitted,
+            "md5": None if asset is None else asset.md5,
+            "expires_at": None if asset is None or asset.link is None else asset.link.expires_at,
+            "asset_types": sorted(listed),
+        }
+
+    async def aclose(self) -> None:
+        """Close connections and the library; the manager opens them again when used."""
+        if self._session is not None:
+            await self._session.aclose()
+            self._session = None
+        if self._library is not None:
+            self._library.close()
+            self._library = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    def _planet(self) -> Session:
+        if self._session is None:
+            limits = self.settings.rate_limits
+            options = configuration.http_options(self.settings)
+            self._session = Session(
+                self.auth,
+                clock=self._clock,
+                api_url=self.settings.planet.api_url,
+                rates={
+                    "data": limits.search,
+                    "activation": limits.activation,
+                    "download": limits.download,
+                    "orders": limits.orders,
+                },
+                retry_attempts=self.settings.retry_attempts,
+                verify=options["verify"],
+            )
+        return self._session
+
+    def _request(
+        self,
+        scenes: Scenes,
+        asset_types: Sequence[str] | None,
+        *,
+        roi: Any = None,
+        output_dir: str | Path | None = None,
+        clip_to_roi: Any = None,
+        clipping_config: Mapping[str, Any] | None = None,
+        delivery: str = "data",
+        naming: str | None = None,
+        max_concurrent: int | None = None,
+    ) -> Request:
+        region, clipping = read_region(roi, clip_to_roi, clipping_config)
+        if delivery not in ("data", "auto"):
+            raise Misused(f"delivery={delivery!r} is not known.", hint="Use 'data'.", argument="delivery")
+        return Request(
+            items=tuple(items_from(scenes)),
+            asset_types=tuple(wanted_types(self.settings.asset_types if asset_types is None else asset_types)),
+            folder=Path(output_dir or self.settings.output_dir).expanduser().absolute(),
+            roi=region,
+            clipping=clipping,
+            naming=naming or self.settings.naming,
+            repeat=self.settings.quota.repeat,
+            concurrent=self._concurrent(max_concurrent),
+        )
+
+    def _concurrent(self, given: int | None) -> int:
+        number = self.settings.max_concurrent_downloads if given is None else given
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 64:
+            raise Misused(f"max_concurrent={given!r} is not between 1 and 64.", argument="max_concurrent")
+        return number
+
+    def _terms(self, allow_unknown: bool) -> Terms:
+        return Terms(
+            retry_attempts=self.settings.retry_attempts,
+            retry_delay_s=self.settings.retry_delay,
+            repeat=self.settings.quota.repeat,
+            allow_unknown_quota=allow_unknown,
+        )
+
+    def _hook(self, confirm: Hook | bool) -> Hook | None:
+        if isinstance(confirm, bool):
+            return self.get_user_confirmation if confirm else None
+        return confirm
+
+    def _runner(self, max_concurrent: int | None, hook: Hook | None) -> Runner:
+        from planet_assets.transfer.fetch import Fetcher
+
+        options = configuration.http_options(self.settings)
+        fetcher = Fetcher(
+            stall_s=self.settings.timeout,
+            chunk_bytes=self.settings.download_chunk_size,
+            verify=options["verify"],
+            proxy=options["proxy"],
+        )
+
+        async def consent(job: DownloadJob, km2: float) -> bool:
+            return await self._agrees_to_more(job, km2, hook)
+
+        return Runner(
+            library=self.library,
+            api=DataApi(self._planet()),
+            fetcher=fetcher,
+            clock=self._clock,
+            concurrent=self._concurrent(max_concurrent),
+            by=self._name,
+            consent=consent,
+        )
+
+    async def _agrees_to_more(self, job: DownloadJob, km2: float, hook: Hook | None) -> bool:
+        """Ask about cost that nobody has confirmed; with nobody to ask, agree only where the caller said so."""
+        if hook is None:
+            return True
+        quota = await self.get_quota_info()
+        feature = await self._feature(job)
+        extra = planning.extra_plan(job, km2, items_from([feature])[0], quota, self._clock.now())
+        return (await decide(extra, hook, self._clock.now())).proceed
+
+    async def _driven(self, runner: Runner, jobs: Sequence[DownloadJob]) -> list[DownloadJob]:
+        """Drive jobs with the bar and the user's callback told of every change."""
+        bar = Bar(list(jobs), enabled=self.show_progress)
+        gate = Throttle(self._clock)
+
+        def tell(job: DownloadJob) -> None:
+            bar.tell(job)
+            if self.progress_callback is not None and gate.lets(job):
+                self.progress_callback(job)
+
+        try:
+            return await runner.run(jobs, tell)
+        finally:
+            bar.close()
+            runner.fetcher.close()
+
+    async def _feature(self, job: DownloadJob) -> dict[str, Any]:
+        """A scene's record from the library, or from Planet."""
+        known = await asyncio.to_thread(item_rows.feature, self.library, job.item_type, job.scene_id)
+        return known or await DataApi(self._planet()).item(job.item_type, job.scene_id)
