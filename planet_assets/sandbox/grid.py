@@ -77,12 +77,29 @@ class Grid:
     epsg: int | None = None
     """UTM zone, or None in the sensor's frame."""
     transform: Affine | None = None
-    outline: BaseGeometry | None = None
-    """Footprint in the UTM zone; outside it there is no data. None: all pixels have data."""
+    edges: Array | None = None
+    """Edges of the footprint in the UTM zone, (edge, 4): x, y, x, y; no data outside. None: data everywhere."""
 
     def view(self, row: int, column: int, rows: int, columns: int) -> View:
         """A window of the picture at full resolution."""
         return View(self, row, column, rows, columns, 1, self.pixel)
+
+    def covered(self, row: int, column: int, rows: int, columns: int) -> Array:
+        """Which pixels of a window have their centre in the footprint, bool, (row, column)."""
+        if self.edges is None or self.transform is None:
+            return np.ones((rows, columns), bool)
+        size = self.transform.a
+        x = self.transform.c + size * (column + 0.5 + np.arange(columns))
+        y = (self.transform.f - size * (row + 0.5 + np.arange(rows)))[:, None]
+        x0, y0, x1, y1 = self.edges.T
+        crossed = (y0 <= y) != (y1 <= y)
+        # In a row of pixels the footprint lies between the first and second crossing of an edge, third and fourth, ...
+        at = np.where(crossed, x0 + (y - y0) * (x1 - x0) / np.where(y0 == y1, 1.0, y1 - y0), np.inf)
+        at = np.sort(at, axis=1)[:, : int(crossed.sum(axis=1).max(initial=0))]
+        inside = np.zeros((rows, columns), bool)
+        for index in range(0, at.shape[1] - 1, 2):
+            inside |= (x >= at[:, index, None]) & (x < at[:, index + 1, None])
+        return inside
 
     def sample(self, rows: int, columns: int, pixel: float) -> View:
         """About rows x columns points spread over the whole picture, with the detail of the given pixel."""
@@ -107,20 +124,19 @@ class View:
     @cached_property
     def x(self) -> Array:
         """World x of the samples, (row, column), float64."""
-        return np.asarray(self._down @ self.grid.nodes_x @ self._across.T + self.shift[0])
+        return self._located(self.grid.nodes_x) + self.shift[0]
 
     @cached_property
     def y(self) -> Array:
         """World y of the samples, (row, column), float64."""
-        return np.asarray(self._down @ self.grid.nodes_y @ self._across.T + self.shift[1])
+        return self._located(self.grid.nodes_y) + self.shift[1]
 
-    @cached_property
-    def _down(self) -> Array:
-        return _weights(self.row, self.rows, self.step, self.grid.rows)
-
-    @cached_property
-    def _across(self) -> Array:
-        return _weights(self.column, self.columns, self.step, self.grid.columns)
+    def _located(self, nodes: Array) -> Array:
+        """The grid's nodes interpolated to the samples; without BLAS, whose own threads get in each other's way."""
+        across, column = _place(self.column, self.columns, self.step, self.grid.columns)
+        down, row = _place(self.row, self.rows, self.step, self.grid.rows)
+        line = nodes[:, column] + (nodes[:, column + 1] - nodes[:, column]) * across
+        return np.asarray(line[row] + (line[row + 1] - line[row]) * down[:, None])
 
     @property
     def spacing(self) -> float:
@@ -173,14 +189,11 @@ class View:
         return _between(values, self.rows, step, axis=0)
 
 
-def _weights(first: int, count: int, step: int, length: int) -> Array:
-    """Linear interpolation from the nodes to the centres of pixels first, first + step, ...: (count, NODES)."""
+def _place(first: int, count: int, step: int, length: int) -> tuple[Array, Array]:
+    """How far the centres of pixels first, first + step, ... lie behind which node; beyond the edges, outside 0..1."""
     at = (first + 0.5 + step * np.arange(count)) * (NODES - 1) / length
     left = np.clip(np.floor(at).astype(int), 0, NODES - 2)
-    weights = np.zeros((count, NODES))
-    weights[np.arange(count), left] = left + 1 - at
-    weights[np.arange(count), left + 1] = at - left
-    return weights
+    return at - left, left
 
 
 def _between(values: Array, count: int, step: int, *, axis: int) -> Array:
@@ -201,8 +214,9 @@ def ortho_grid(geometry: Mapping[str, Any], pixel_size_m: float) -> Grid:
     lon = (centre.x + 180) % 360 - 180
     epsg = (32600 if centre.y >= 0 else 32700) + int((lon + 180) // 6) + 1
     to_degrees = _from_utm(epsg)
-    outline = _projected(footprint, to_degrees)
-    west, south, east, north = outline.bounds
+    edges = _projected_edges(footprint, to_degrees)
+    west, east = edges[:, 0].min(), edges[:, 0].max()
+    south, north = edges[:, 1].min(), edges[:, 1].max()
     left, top = math.floor(west / pixel_size_m) * pixel_size_m, math.ceil(north / pixel_size_m) * pixel_size_m
     columns, rows = math.ceil((east - left) / pixel_size_m), math.ceil((top - south) / pixel_size_m)
     eastings = np.linspace(left, left + columns * pixel_size_m, NODES)
@@ -211,7 +225,7 @@ def ortho_grid(geometry: Mapping[str, Any], pixel_size_m: float) -> Grid:
     nodes_x, nodes_y = mercator(lon + (lons - lon + 180) % 360 - 180, lats)
     return Grid(
         rows=rows, columns=columns, pixel=pixel_size_m / math.cos(math.radians(centre.y)), nodes_x=nodes_x,
-        nodes_y=nodes_y, epsg=epsg, transform=Affine(pixel_size_m, 0, left, 0, -pixel_size_m, top), outline=outline,
+        nodes_y=nodes_y, epsg=epsg, transform=Affine(pixel_size_m, 0, left, 0, -pixel_size_m, top), edges=edges,
     )  # fmt: skip
 
 
@@ -248,11 +262,12 @@ def sensor_corners(geometry: Mapping[str, Any]) -> list[tuple[float, float]]:
     return turning[start:] + turning[:start]
 
 
-def _projected(footprint: BaseGeometry, to_degrees: Transformer) -> BaseGeometry:
-    """A lon/lat footprint in UTM metres, its edges divided so that they stay great lines of the map."""
-    parts = getattr(footprint, "geoms", [footprint])
-    rings = []
-    for part in parts:
-        lons, lats = np.asarray(part.segmentize(0.02).exterior.coords)[:, :2].T
-        rings.append(Polygon(np.column_stack(to_degrees.transform(lons, lats, direction="INVERSE"))))
-    return unary_union(rings)
+def _projected_edges(footprint: BaseGeometry, to_degrees: Transformer) -> Array:
+    """The edges of a lon/lat footprint in UTM metres, (edge, 4), divided so that they stay straight in degrees."""
+    edges = []
+    for part in getattr(footprint, "geoms", [footprint]):
+        for ring in (part.exterior, *part.interiors):
+            lons, lats = np.asarray(ring.segmentize(0.05).coords)[:, :2].T
+            points = np.column_stack(to_degrees.transform(lons, lats, direction="INVERSE"))
+            edges.append(np.column_stack([points[:-1], points[1:]]))
+    return np.concatenate(edges)

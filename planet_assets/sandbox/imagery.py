@@ -19,9 +19,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio import Affine
 from rasterio.enums import ColorInterp
-from rasterio.features import geometry_mask
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from shapely.geometry import shape
@@ -29,17 +27,19 @@ from shapely.geometry import shape
 from . import radiometry, sky
 from .documents import metadata_xml, rational_model, rpc_text, sr_description
 from .given import GivenFiles
-from .grid import Grid, View, ortho_grid, sensor_grid, unwrapped
+from .grid import Grid, ortho_grid, sensor_grid, unwrapped
 from .landcover import SUPERDOVE_BANDS, reflectance
 from .noise import Array
-from .relief import relief
 
 WORLD_SEED = 0
 """The ground is the same whatever scenes a sandbox invents above it."""
-BLOCK = 512
+WINDOW = 512
+"""Pixels drawn at once: small enough for a processor's cache."""
+TILE = 256
+"""Of the files. A row of tiles of the largest scene must fit into GDAL's cache, or every overview reads them anew."""
 CACHE_BYTES = 64_000_000
 """GDAL's own cache while a file is written; its default is a share of the machine's memory."""
-PREVIEW_SAMPLES = (96, 144)
+PREVIEW_SAMPLES = (64, 96)
 """Points from which the levels of clouds and haze are found."""
 UDM2_BANDS = ("clear", "snow", "shadow", "light_haze", "heavy_haze", "cloud", "confidence", "udm1")
 _COLOURS = {"blue": ColorInterp.blue, "green": ColorInterp.green, "red": ColorInterp.red}
@@ -156,27 +156,27 @@ class _Artist:
         # Levels are always found in the sensor's frame: all its points lie in the footprint, and the mask agrees with
         # every picture of the item.
         points = sensor_grid(feature["geometry"], 100.0).sample(*PREVIEW_SAMPLES, grid.pixel)
-        self.levels = sky.levels_for(properties, self._weather(points))
+        self.levels = sky.levels_for(properties, sky.fields(points, self.when))
         self.edition = edition
         self.chosen = [] if wanted.kind == "udm2" else radiometry.indices(wanted.bands)
         self.coefficients = radiometry.coefficients(self.chosen, self.acquired, self.when.sun_elevation)
 
     def windows(self) -> Iterator[Window]:
         """Blocks of the file, row by row."""
-        for row, column in product(range(0, self.grid.rows, BLOCK), range(0, self.grid.columns, BLOCK)):
+        for row, column in product(range(0, self.grid.rows, WINDOW), range(0, self.grid.columns, WINDOW)):
             yield Window(
-                column, row, min(BLOCK, self.grid.columns - column), min(BLOCK, self.grid.rows - row)
+                column, row, min(WINDOW, self.grid.columns - column), min(WINDOW, self.grid.rows - row)
             )  # fmt: skip
 
     def draw(self, window: Window) -> Array | None:
         """The pixels of a window, (band, row, column), or None if it lies outside the footprint."""
-        valid = self._valid(window)
+        valid = self.grid.covered(window.row_off, window.col_off, window.height, window.width)
         if not valid.any() and self.product.kind != "udm2":
             return None
         view = self.grid.view(window.row_off, window.col_off, window.height, window.width)
         if not valid.any():
             return np.concatenate([np.zeros((7, *valid.shape), np.uint8), np.ones((1, *valid.shape), np.uint8)])
-        weather = self._weather(view)
+        weather = sky.fields(view, self.when, self.levels)
         if self.product.kind == "udm2":
             return self._edited(radiometry.mask_numbers(weather, self.levels, valid))
         light = (self.when.sun_azimuth, self.when.sun_elevation)
@@ -196,17 +196,6 @@ class _Artist:
         mask[6] = np.where(mask[6] > 0, np.maximum(mask[6].astype(np.int16) - self.edition % 40, 1), 0)
         return mask
 
-    def _weather(self, view: View) -> sky.Fields:
-        return sky.fields(view, self.when, relief(view, WORLD_SEED).height)
-
-    def _valid(self, window: Window) -> Array:
-        if self.grid.outline is None or self.grid.transform is None:
-            return np.ones((window.height, window.width), bool)
-        size = self.grid.transform.a
-        left, top = self.grid.transform.c + size * window.col_off, self.grid.transform.f - size * window.row_off
-        corner = Affine(size, 0, left, 0, -size, top)
-        return np.asarray(geometry_mask([self.grid.outline], (window.height, window.width), corner, invert=True))
-
 
 def _write(part: Path, artist: _Artist) -> None:
     """Draw all windows into a plain file beside the target, then order it as a cloud-optimised GeoTIFF."""
@@ -215,7 +204,7 @@ def _write(part: Path, artist: _Artist) -> None:
     bands = len(wanted.bands) + (wanted.kind == "visual")
     options: dict[str, Any] = {
         "driver": "GTiff", "dtype": wanted.dtype, "count": bands, "height": grid.rows, "width": grid.columns,
-        "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "sparse_ok": True, "nodata": wanted.nodata,
+        "tiled": True, "blockxsize": TILE, "blockysize": TILE, "sparse_ok": True, "nodata": wanted.nodata,
         "bigtiff": "IF_SAFER",
     }  # fmt: skip
     if grid.epsg is None:
@@ -231,7 +220,7 @@ def _write(part: Path, artist: _Artist) -> None:
                         file.write(pixels, window=window)
             copy_raster(
                 plain, part, driver="COG", compress="DEFLATE", level=6 if wanted.kind == "udm2" else 1, predictor="YES",
-                blocksize=BLOCK if max(grid.rows, grid.columns) > BLOCK else 256, bigtiff="IF_SAFER",
+                blocksize=TILE, bigtiff="IF_SAFER",
                 overview_resampling="NEAREST" if wanted.kind == "udm2" else "AVERAGE",
             )  # fmt: skip
     finally:

@@ -34,7 +34,7 @@ CONIFER = _spectrum(1.6, 1.9, 2.8, 3.4, 2.8, 2.3, 8.0, 22)
 BROADLEAF = _spectrum(1.9, 2.3, 4.2, 5.4, 4.0, 2.8, 14, 38)
 BARE_WOOD = _spectrum(3.2, 3.8, 4.8, 5.4, 6.0, 6.4, 10, 17)
 ROCK = _spectrum(9.5, 11, 13, 14.5, 16, 17, 18.5, 21)
-WATER = _spectrum(3.4, 3.8, 4.2, 4.0, 2.8, 2.2, 1.4, 0.9)
+WATER = _spectrum(3.6, 4.2, 4.0, 3.4, 2.0, 1.4, 0.9, 0.6)
 MUDDY_WATER = _spectrum(5.0, 6.2, 8.2, 9.2, 8.4, 7.2, 5.4, 3.0)
 ASPHALT = _spectrum(9.0, 10, 11, 11.8, 12.5, 13, 14, 15.5)
 TRACK = _spectrum(10, 13, 16, 18, 21, 23, 26, 29)
@@ -102,8 +102,8 @@ class Cells:
     """World metres to the nearest border between cells."""
 
 
-def cells(x: Array, y: Array, size: float, seed: int, jitter: float = 0.5) -> Cells:
-    """The cells at world points. With jitter up to 0.5 the four points around a sample almost always decide."""
+def cells(x: Array, y: Array, size: float, seed: int, jitter: float = 0.65) -> Cells:
+    """The cells at world points. With so little jitter the four points around a sample almost always decide."""
     column, row = np.floor(x / size - 0.5).astype(np.int64), np.floor(y / size - 0.5).astype(np.int64)
     first_column, first_row = int(column.min()), int(row.min())
     columns, rows = int(column.max()) - first_column + 2, int(row.max()) - first_row + 2
@@ -141,8 +141,8 @@ def reflectance(view: View, when: datetime, latitude: float, sun: tuple[float, f
     season = Season.of(when, latitude)
     stretch = 1 / math.cos(math.radians(latitude))
     ground = _ground(view, sun, stretch, seed)
-    bend = view.fractal(3.2e3, 2, hash64(seed, 20))
-    x, y = view.x + 330 * bend, view.y + 330 * view.fractal(3.2e3, 2, hash64(seed, 21))
+    x = view.x + 210 * view.fractal(4.5e3, 2, hash64(seed, 20))
+    y = view.y + 210 * view.fractal(4.5e3, 2, hash64(seed, 21))
     district = cells(x, y, 2.7e3, hash64(seed, 22))
     moisture = view.fractal(1.4e3, 6, hash64(seed, 23), gain=0.6)
 
@@ -150,8 +150,7 @@ def reflectance(view: View, when: datetime, latitude: float, sun: tuple[float, f
     land *= 1 + np.float32(0.16) * moisture
     _lay(land, *_woods(view, season, ground, moisture, seed))
     _lay(land, _rocks(ground), ROCK)
-    town = _town_density(view, seed) * (1 - smoothstep(0.3, 0.6, ground.hilliness))
-    land = _build(land, town, district, view.pixel)
+    land = _build(land, ground.town, district, view.pixel)
     land *= ground.shade
     _water(land, view, ground, seed)
     highway = cells(x, y, 19e3, hash64(seed, 24)).border
@@ -171,6 +170,8 @@ class _Ground:
     """Signed world metres from the middle of a river."""
     lake: Array
     """Positive in lakes, in units of the slow field that fills them."""
+    town: Array
+    """How built up a place is, 0..1."""
 
 
 def _ground(view: View, sun: tuple[float, float], stretch: float, seed: int) -> _Ground:
@@ -187,7 +188,8 @@ def _ground(view: View, sun: tuple[float, float], stretch: float, seed: int) -> 
     shade = np.clip(0.35 + 0.65 * light, 0.3, 1.45).astype(np.float32)
     river = _course(coarse, reach, seed)
     lake = coarse.fractal(21e3, 6, hash64(seed, 31)) - np.float32(0.52) - 0.5 * here.hilliness
-    fields = (here.height, here.hilliness, shade, river, lake)
+    town = _town_density(coarse, seed) * (1 - smoothstep(0.3, 0.6, here.hilliness))
+    fields = (here.height, here.hilliness, shade, river, lake, town)
     return _Ground(*(view.enlarge(np.asarray(f, np.float32), step) for f in fields))
 
 
@@ -215,7 +217,8 @@ def _fields(district: Cells, season: Season, pixel: float, ground: _Ground, mois
     width = (110 + 420 * _fraction(district.chance, 41)) * (0.45 + luck)
     place = along / width + 9 * luck
     column = np.floor(place)
-    parcel = _scatter(row * 57 + column, district.chance + 1)
+    # Neighbours grow the same: half of what decides on a crop is common to the district.
+    parcel = (_scatter(row * 57 + column, district.chance + 1) * 0.55 + _fraction(district.chance, 73)) % 1
     table = _crop_table(season)
     land = table.take((parcel * 255.99).astype(np.int32), axis=1)
     # Ploughing and sowing run along the longer side; a faint pattern remains where pixels are fine enough.
@@ -245,7 +248,7 @@ def _crop_table(season: Season) -> Array:
 def _woods(view: View, season: Season, ground: _Ground, moisture: Array, seed: int) -> tuple[Array, Array]:
     """Cover and colour of forest: patches in the plain, most of the hills, none near the tops."""
     field = view.fractal(5.5e3, 8, hash64(seed, 40), gain=0.55)
-    field += np.float32(0.55) * smoothstep(0.05, 0.5, ground.hilliness) - np.float32(0.42)
+    field += np.float32(0.55) * smoothstep(0.05, 0.5, ground.hilliness) - np.float32(0.34)
     field -= smoothstep(1500, 1900, ground.height)
     leaves = season.greenness(185, 95)
     broad = BROADLEAF * np.float32(leaves) + BARE_WOOD * np.float32(1 - leaves)

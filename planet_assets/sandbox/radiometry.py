@@ -20,7 +20,7 @@ metadata file (20221221_084022_18_2414); the others are interpolated along the s
 PATH = np.array((9.8, 7.4, 5.6, 4.5, 3.7, 2.9, 2.2, 1.2), np.float32) / 100
 """Reflectance that the clear atmosphere adds at the top, per band."""
 TRANSMITTANCE = np.array((0.80, 0.84, 0.87, 0.88, 0.90, 0.92, 0.93, 0.95), np.float32)
-CLOUD_COLOUR = np.array((66, 66, 66, 66, 67, 67, 68, 70), np.float32) / 100
+CLOUD_COLOUR = np.array((62, 62, 62, 62, 63, 63, 64, 66), np.float32) / 100
 HAZE_COLOUR = np.array((36, 35, 34, 33.5, 33, 32.5, 32, 31), np.float32) / 100
 SNOW_COLOUR = np.array((82, 84, 85, 85, 84, 83, 79, 73), np.float32) / 100
 SHADOW_LIGHT = np.array((52, 49, 45, 43, 41, 39, 37, 34), np.float32) / 100
@@ -43,8 +43,8 @@ def weathered(land: Array, weather: sky.Fields, levels: sky.Levels) -> Array:
     haze += 0.35 * sky.above(weather.haze, levels.heavy_haze, -0.1, 0.3)
     cloud = sky.above(weather.cloud, levels.cloud, -0.05, 0.16)
     # The side of a cloud that faces the sun is the brighter one.
-    relief = 1 + np.clip(0.9 * (weather.cloud - weather.shade), -0.18, 0.22)
-    thickness = 0.8 + 0.4 * smoothstep(0, 0.9, weather.cloud - min(max(levels.cloud, -1.0), 9.0))
+    relief = 1 + np.clip(1.3 * (weather.cloud - weather.shade), -0.3, 0.25)
+    thickness = 0.66 + 0.3 * smoothstep(0, 0.9, weather.cloud - min(max(levels.cloud, -1.0), 9.0))
     bright = relief * thickness
     veiled = haze.any()
     for band in range(land.shape[0]):
@@ -72,7 +72,7 @@ def radiance_numbers(seen: Array, chosen: list[int], coefficients: tuple[float, 
 def visual_numbers(seen: Array) -> Array:
     """A colour picture for eyes: red, green, blue, uint8, contrast raised in the dark."""
     chosen = indices(THREE_BANDS)
-    tone = np.power(np.clip(seen[chosen] / np.float32(0.42), 0, 1), np.float32(1 / 1.7))
+    tone = np.power(np.clip(seen[chosen] / np.float32(0.6), 0, 1), np.float32(1 / 2.0))
     return _whole(tone * np.float32(255), 1, 255, np.uint8)
 
 

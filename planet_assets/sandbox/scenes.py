@@ -21,7 +21,6 @@ from . import sky
 from .grid import sensor_grid, split_at_antimeridian
 from .noise import chance
 from .orbit import SUPERDOVE, Frame, corners, frame_of, frames_near, sun
-from .relief import relief
 
 TRUE_PIXEL_M = 3.0
 """Planet's own pixel of orthorectified scenes."""
@@ -215,7 +214,7 @@ def _percents(geometry: dict[str, Any], acquired: datetime, lon: float, lat: flo
     """What UDM2 will show, counted on a coarse net over the footprint; the classes add up to 100."""
     view = sensor_grid(geometry, 1000.0).sample(*SAMPLES, SAMPLE_DETAIL_M)
     when = sky.moment(acquired, lon, lat, seed)
-    weather = sky.fields(view, when, relief(view, seed).height)
+    weather = sky.fields(view, when)
     classes = sky.classify(weather, sky.natural_levels(when))
     counts = np.bincount(classes.ravel(), minlength=6)
     if (acquired.year, acquired.month) >= sky.UDM21_SINCE:

@@ -17,13 +17,14 @@ import numpy as np
 from .grid import View
 from .noise import Array, hash64, smoothstep
 from .orbit import EPOCH, sun
+from .relief import relief
 
-CLOUD_BASE_M = 1300.0
+CLOUD_BASE_M = 1900.0
 WIND_M_S = 6.0
 CLEAR, SNOW, SHADOW, LIGHT_HAZE, HEAVY_HAZE, CLOUD = range(6)  # also the order of UDM2's first bands
 UDM21_SINCE = (2023, 12)
 """Month from which Planet's mask knows no heavy haze."""
-_NATURAL_CLOUD, _NATURAL_HAZE, _HEAVIER, _NATURAL_SHADOW = 0.27, 0.42, 0.3, 0.1
+_NATURAL_CLOUD, _NATURAL_HAZE, _HEAVIER, _NATURAL_SHADOW = 0.27, 0.42, 0.3, 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def moment(acquired: datetime, lon: float, lat: float, seed: int) -> Moment:
     return Moment(seed, int(solar // 86400), solar % 86400, azimuth, max(elevation, 5.0), lat, temperature)
 
 
-def fields(view: View, when: Moment, height: Array) -> Fields:
-    """Evaluate the weather on a view; `height` is the ground's, in metres."""
+def fields(view: View, when: Moment, levels: Levels | None = None) -> Fields:
+    """Evaluate the weather on a view; what never shows at the given levels is left at 0."""
     seed = hash64(when.seed, when.day, 7)
     stretch = 1 / math.cos(math.radians(when.latitude))  # world metres in a metre on the ground
     drifted = view.moved(-WIND_M_S * when.seconds * stretch, 0.0)
@@ -82,9 +83,13 @@ def fields(view: View, when: Moment, height: Array) -> Fields:
     azimuth = math.radians(when.sun_azimuth)
     sunward = drifted.moved(reach * math.sin(azimuth), reach * math.cos(azimuth))
     cloud = _density(drifted, seed)
-    haze = drifted.fractal(160e3, 6, seed + 2, gain=0.55) + 0.25 * cloud
-    snow = np.float32(0.0065) * height + 3 * view.fractal(9e3, 6, hash64(when.seed, 11))
-    return Fields(cloud=cloud, shade=_density(sunward, seed), haze=np.asarray(haze), snow=np.asarray(snow))
+    haze = snow = np.zeros(cloud.shape, np.float32)
+    if levels is None or not math.isinf(levels.light_haze) or not math.isinf(levels.heavy_haze):
+        haze = drifted.fractal(160e3, 6, seed + 2, gain=0.55) + np.float32(0.25) * cloud
+    if levels is None or not math.isinf(levels.snow):
+        height = relief(view, when.seed).height
+        snow = np.float32(0.0065) * height + 3 * view.fractal(9e3, 6, hash64(when.seed, 11))
+    return Fields(cloud=cloud, shade=_density(sunward, seed), haze=haze, snow=snow)
 
 
 def natural_levels(when: Moment) -> Levels:
