@@ -285,3 +285,26 @@ def slow_headers(interval: float = 0.05) -> Act:
             talk.send(b"X-A: b\r\n"[:1])
 
     return act
+
+
+def tunnel(talk: Talk) -> None:
+    """What a proxy does with CONNECT: join the two sides and pass bytes on, whatever host was asked for."""
+    port = int(talk.request.target.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as far:
+        talk.head(200)
+
+        def forth() -> None:
+            with suppress(OSError):
+                while data := talk.sock.recv(65536):
+                    far.sendall(data)
+                far.shutdown(socket.SHUT_WR)
+
+        talk.sock.settimeout(30)
+        thread = threading.Thread(target=forth, daemon=True)
+        thread.start()
+        with suppress(OSError):
+            while data := far.recv(65536):
+                talk.sock.sendall(data)
+            talk.sock.shutdown(socket.SHUT_WR)
+        thread.join(5)
+    talk.fin()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from planet_assets.exceptions import Corrupt
 from planet_assets.transfer.parts import PartFile
-from planet_assets.transfer.watch import Cut, Watch
+from planet_assets.transfer.watch import Cut
 from planet_assets.transfer.wire import Wire
 
 MOST_BYTES = 1 << 38
@@ -81,7 +81,7 @@ def pour(chunks: Iterable[bytes], sink: Sink) -> None:
             sink.take(memoryview(chunk))
 
 
-def pour_socket(wire: Wire, watch: Watch, sink: Sink, buffer: memoryview) -> None:
+def pour_socket(wire: Wire, sink: Sink, buffer: memoryview) -> None:
     """Take exactly the bytes that are missing, from the socket.
 
     Raises:
@@ -90,7 +90,7 @@ def pour_socket(wire: Wire, watch: Watch, sink: Sink, buffer: memoryview) -> Non
         DiskProblem: see `Sink.take`.
     """
     while missing := sink.missing:
-        count = wire.read_into(buffer[:missing], watch)
+        count = wire.read_into(buffer[:missing])
         if count == 0:
             raise Cut
         sink.take(buffer[:count])

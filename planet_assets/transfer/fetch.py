@@ -48,7 +48,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _RESUMABLE = "Run again: what was received is kept and used."
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Task:
     """One call of `fetch`."""
 
@@ -118,7 +118,9 @@ class Fetcher:
                 proxy=proxy,
                 trust_env=trust_env,
                 timeout=httpx.Timeout(stall_s, connect=connect_s, pool=None),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
+                # Servers drop idle connections after 5 s or more; asking on one in that moment leaves it unknown
+                # whether a download was begun, so ours are dropped well before.
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=2.0),
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # a cookie could carry one job into another
             )
         except (ValueError, ImportError, httpx.InvalidURL):
@@ -175,15 +177,7 @@ class Fetcher:
             Unsafe: an address or redirect was refused.
             DiskProblem: the disk refused; the part is kept, after an input/output error dropped.
         """
-        task = _Task(
-            url=url,
-            part=Path(part),
-            promise=promise,
-            on_resolved=on_resolved,
-            on_start=on_start,
-            before_restart=before_restart,
-            on_progress=on_progress,
-        )
+        task = _Task(url, Path(part), promise, on_resolved, on_start, before_restart, on_progress)
         watch = Watch(stall_s=self._stall_s, floor_bytes_s=self._floor_bytes_s, stopped=stopped)
         try:
             with self._wires.watched(watch), quiet(), _translated(task):
@@ -200,7 +194,7 @@ class Fetcher:
                 return _finish(Sink(kept.file, kept.mark.size_bytes, task.on_progress), kept.mark, kept.file.size_bytes)
             with closing(self._ask(task, watch, kept)) as response:
                 watch.expect_body()
-                return self._receive(task, watch, response, kept)
+                return self._receive(task, response, kept)
         except Corrupt:
             if kept is not None:
                 kept.file.close()  # an open file cannot be removed on Windows
@@ -239,19 +233,19 @@ class Fetcher:
 
     # Receiving
 
-    def _receive(self, task: _Task, watch: Watch, response: httpx.Response, kept: Kept | None) -> Part:
+    def _receive(self, task: _Task, response: httpx.Response, kept: Kept | None) -> Part:
         headers = response.headers
         if response.status_code == 416 and kept is not None:
             return _complete_after_all(task, answers.unsatisfied_total(headers.get("content-range")), kept)
         answers.refuse_pages(headers, task.promise.media, task.name)
         if response.status_code == 200:
-            return self._begin(task, watch, response, kept, answers.agreed_length(headers, task.promise, task.name))
+            return self._begin(task, response, kept, answers.agreed_length(headers, task.promise, task.name))
         if kept is None:
             total = answers.agreed_range(headers, 0, task.promise, task.name)
-            return self._begin(task, watch, response, None, total)
-        return self._go_on(task, watch, response, kept)
+            return self._begin(task, response, None, total)
+        return self._go_on(task, response, kept)
 
-    def _go_on(self, task: _Task, watch: Watch, response: httpx.Response, kept: Kept) -> Part:
+    def _go_on(self, task: _Task, response: httpx.Response, kept: Kept) -> Part:
         """Append to what is kept."""
         offset = kept.file.size_bytes
         known = kept.mark.size_bytes or task.promise.size_bytes
@@ -260,10 +254,10 @@ class Fetcher:
         kept.file.refuse_other_names()
         task.started(offset)
         sink = Sink(kept.file, total, task.on_progress)
-        self._pour(response, response.iter_raw(), watch, sink)
+        self._pour(response, response.iter_raw(), sink)
         return _finish(sink, kept.mark, offset)
 
-    def _begin(self, task: _Task, watch: Watch, response: httpx.Response, kept: Kept | None, total: int | None) -> Part:
+    def _begin(self, task: _Task, response: httpx.Response, kept: Kept | None, total: int | None) -> Part:
         """Write from byte 0. What is kept goes only when the new body has shown itself to be a file of its kind."""
         if kept is not None:
             task.restarts()
@@ -278,17 +272,17 @@ class Fetcher:
         with closing(PartFile.create(task.part)) as file:
             sink = Sink(file, total, task.on_progress)
             sink.take(memoryview(head))
-            self._pour(response, chunks, watch, sink)
+            self._pour(response, chunks, sink)
             return _finish(sink, mark, 0)
 
-    def _pour(self, response: httpx.Response, chunks: Iterator[bytes], watch: Watch, sink: Sink) -> None:
+    def _pour(self, response: httpx.Response, chunks: Iterator[bytes], sink: Sink) -> None:
         """All that is missing: past the HTTP library where the body is plain and large, else through it."""
         wire = response.extensions.get("network_stream")
         plain = response.http_version == "HTTP/1.1" and answers.length_of(response.headers) is not None
-        if plain and isinstance(wire, Wire) and wire.can_read_into and (sink.missing or 0) >= _SMALL_BYTES:
+        if plain and isinstance(wire, Wire) and (sink.missing or 0) >= _SMALL_BYTES:
             # The library may already hold the first bytes of the body: its next chunk is all it holds.
             sink.take(memoryview(next(chunks, b"")))
-            pour_socket(wire, watch, sink, self._buffer())
+            pour_socket(wire, sink, self._buffer())
         else:
             pour(chunks, sink)
         if sink.missing:
@@ -396,6 +390,8 @@ def _unreached(error: httpx.TransportError) -> tuple[str, str]:
         return "its certificate is not trusted", "Check the clock, and SSL_CERT_FILE if your network has its own."
     if "name or service" in text or "getaddrinfo" in text or "resolution" in text or "nodename" in text:
         return "its name is not known", "Check the network and its name service."
+    if "refused" not in text:
+        return "it broke while it was being made", "Check the network, a firewall or the proxy setting."
     return "it was refused", "Check the network, a firewall or the proxy setting."
 
 

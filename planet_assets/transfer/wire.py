@@ -1,12 +1,13 @@
 """The socket under httpx: every wait is short, so that a stop is seen at once and a stall is judged in one place.
 
-httpx waits for the headers of an answer in a single blocking read that nobody can interrupt. Its transport httpcore
-takes a network backend, a documented seam; ours cuts each read into slices and asks the `Watch` of the calling thread
-between them. It also lets a body be read straight into a buffer, past the parser.
+httpx waits for a connection and for the headers of an answer in single blocking calls that nobody can interrupt. Its
+transport httpcore takes a network backend, a documented seam; ours cuts each wait into slices and asks the `Watch` of
+the calling thread between them. It also lets a body be read straight into a buffer, past the parser.
 """
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import threading
@@ -17,91 +18,115 @@ from typing import Any
 
 import httpcore
 
+from planet_assets.transfer.dial import dial, shake_hands
 from planet_assets.transfer.watch import Cut, Watch
 
 
 class Wire(httpcore.NetworkStream):
-    """One connection."""
+    """One connection, plain or TLS."""
 
-    def __init__(self, inner: httpcore.NetworkStream, wires: Wires, layers: int = 0) -> None:
-        self._inner = inner
+    def __init__(self, sock: socket.socket, wires: Wires) -> None:
+        self._sock = sock
         self._wires = wires
-        self._layers = layers  # of TLS; two of them (TLS through a TLS proxy) have no socket to read plain bytes from
-
-    @property
-    def can_read_into(self) -> bool:
-        """True when the socket itself yields the bytes of the body."""
-        return self._layers < 2 and isinstance(self._inner.get_extra_info("socket"), socket.socket)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        watch = self._wires.watch
-        if watch is None:
-            return self._inner.read(max_bytes, timeout)
-        while True:
-            watch.look()
-            began = time.monotonic()
-            try:
-                data = self._inner.read(min(max_bytes, self._wires.chunk_bytes), watch.slice_s)
-            except httpcore.ReadTimeout:
-                watch.waited(time.monotonic() - began, 0)
-                continue
-            watch.waited(time.monotonic() - began, len(data))
-            return data
+        """What is there, at most `max_bytes`; empty at the end of the stream. The watch sets the time limit."""
+        buffer = memoryview(bytearray(min(max_bytes, self._wires.chunk_bytes)))
+        try:
+            return bytes(buffer[: self._receive(buffer)])
+        except OSError:
+            raise httpcore.ReadError("the connection broke") from None
 
-    def read_into(self, buffer: memoryview, watch: Watch) -> int:
+    def read_into(self, buffer: memoryview) -> int:
         """Read what is there into the buffer; 0 at the end of the stream.
 
         Raises:
             Cut: the connection broke.
             Stopped, Stalled: see `Watch.look`.
         """
-        sock: socket.socket = self._inner.get_extra_info("socket")
-        sock.settimeout(watch.slice_s)
+        try:
+            return self._receive(buffer)
+        except OSError:
+            raise Cut from None
+
+    def _receive(self, buffer: memoryview) -> int:
+        watch = self._wires.watch
+        self._sock.settimeout(watch.slice_s)
         while True:
             watch.look()
             began = time.monotonic()
             try:
-                count = sock.recv_into(buffer)
-            except (TimeoutError, ssl.SSLWantReadError):
+                count = self._sock.recv_into(buffer)
+            except TimeoutError:
                 watch.waited(time.monotonic() - began, 0)
                 continue
-            except OSError:
-                raise Cut from None
             watch.waited(time.monotonic() - began, count)
             return count
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, timeout)
+        """Send all of it; a request is small and fits into the system's buffers."""
+        self._sock.settimeout(timeout)
+        try:
+            self._sock.sendall(buffer)
+        except OSError:
+            raise httpcore.WriteError("the connection broke") from None
 
     def close(self) -> None:
-        self._inner.close()
+        """Close the socket."""
+        self._sock.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return Wire(self._inner.start_tls(ssl_context, server_hostname, timeout), self._wires, self._layers + 1)
+        """Encrypt from here on.
+
+        Raises:
+            httpcore.ConnectError, httpcore.ConnectTimeout: the other side could not or would not.
+            Stopped: see `Watch.look`.
+        """
+        if isinstance(self._sock, ssl.SSLSocket):
+            # Through a proxy that is itself reached by TLS: rare, slow and not to be stopped in slices, but it works.
+            from httpcore._backends.sync import SyncStream
+
+            return SyncStream(self._sock).start_tls(ssl_context, server_hostname, timeout)
+        try:
+            with _refusals():
+                tls = ssl_context.wrap_socket(
+                    self._sock, server_hostname=server_hostname, do_handshake_on_connect=False
+                )
+                self._sock = tls
+                shake_hands(tls, timeout, self._wires.watch.look)
+        except BaseException:
+            self.close()
+            raise
+        return self
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        """The facts httpcore asks for."""
+        if info == "ssl_object":
+            return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+        if info == "is_readable":  # asked of an idle connection, where it means that the server has left
+            return _readable(self._sock)
+        return self._sock if info == "socket" else None
 
 
 class Wires(httpcore.NetworkBackend):
-    """Opens connections whose reads obey the watch of the thread that uses them."""
+    """Makes connections whose waits obey the watch of the thread that uses them."""
 
     def __init__(self, chunk_bytes: int) -> None:
         self.chunk_bytes = chunk_bytes
-        self._backend = httpcore.SyncBackend()
         self._thread = threading.local()
 
     @property
-    def watch(self) -> Watch | None:
+    def watch(self) -> Watch:
         """The watch of the fetch that runs on this thread."""
-        return getattr(self._thread, "watch", None)
+        watch: Watch = self._thread.watch
+        return watch
 
     @contextmanager
     def watched(self, watch: Watch) -> Iterator[None]:
-        """Let `watch` judge every read of this thread."""
-        before, self._thread.watch = self.watch, watch
+        """Let `watch` judge every wait of this thread."""
+        before, self._thread.watch = getattr(self._thread, "watch", None), watch
         try:
             yield
         finally:
@@ -115,9 +140,30 @@ class Wires(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        return Wire(self._backend.connect_tcp(host, port, timeout, local_address, socket_options), self)
+        """Connect to a host.
 
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
-        return Wire(self._backend.connect_unix_socket(path, timeout, socket_options), self)
+        Raises:
+            httpcore.ConnectError, httpcore.ConnectTimeout: it cannot be reached.
+            Stopped: see `Watch.look`.
+        """
+        with _refusals():
+            return Wire(dial(host, port, timeout, self.watch.look), self)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in httpcore's words that a connection was not made."""
+    try:
+        yield
+    except TimeoutError:
+        raise httpcore.ConnectTimeout("timed out") from None
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from None
+
+
+def _readable(sock: socket.socket) -> bool:
+    if sock.fileno() < 0:
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
