@@ -72,7 +72,7 @@ from planet_assets.rules import charges, naming, pacing, retry
 from planet_assets.rules.choose import EMBARGO, SR_DELAY
 from planet_assets.transfer import check as checking
 from planet_assets.transfer import place as placing
-from planet_assets.transfer.part import read_mark
+from planet_assets.transfer.parts import read_mark
 
 if TYPE_CHECKING:
     from planet_assets.transfer.fetch import Fetcher
