@@ -1,0 +1,219 @@
+"""The same door without await: `AssetManager` and `PlanetScopeQuery` for plain scripts and for notebooks alike.
+
+One background thread runs one event loop for all of them, so calls also work where a loop is running already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from planet_assets import manager as door
+from planet_assets.config import Settings
+from planet_assets.flow.consent import Hook
+from planet_assets.flow.search import FeatureCollection, Moment
+from planet_assets.model.job import DownloadJob, JobList
+from planet_assets.model.plan import DownloadImpact, Plan
+from planet_assets.model.ports import Clock
+from planet_assets.model.quota import QuotaInfo
+from planet_assets.planet.auth import PlanetAuth
+
+T = TypeVar("T")
+
+
+class _Loop:
+    """One event loop on a daemon thread, started at first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine; Ctrl-C cancels it and waits until it has tidied up."""
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            with contextlib.suppress(BaseException):
+                self._settled(future)
+            raise
+
+    def _settled(self, future: Future[Any]) -> None:
+        async def tidy() -> None:
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others, timeout=1)
+
+        del future
+        asyncio.run_coroutine_threadsafe(tidy(), self._running()).result(timeout=30)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="planet-assets-loop", daemon=True).start()
+            return self._loop
+
+
+_LOOP = _Loop()
+
+
+class AssetManager:
+    """`planet_assets.AssetManager` without await. Arguments, results and errors are the same."""
+
+    def __init__(
+        self,
+        auth: PlanetAuth | str | None = None,
+        config: Mapping[str, Any] | Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._door = door.AssetManager(auth, config, clock=clock, name=name)
+
+    @property
+    def get_user_confirmation(self) -> Hook:
+        """The hook that is asked before anything is spent."""
+        return self._door.get_user_confirmation
+
+    @get_user_confirmation.setter
+    def get_user_confirmation(self, hook: Hook) -> None:
+        self._door.get_user_confirmation = hook
+
+    @property
+    def progress_callback(self) -> Callable[[DownloadJob], None] | None:
+        """Called with a fresh job on every change, on a thread of ours."""
+        return self._door.progress_callback
+
+    @progress_callback.setter
+    def progress_callback(self, callback: Callable[[DownloadJob], None] | None) -> None:
+        self._door.progress_callback = callback
+
+    @property
+    def asynchronous(self) -> door.AssetManager:
+        """The manager behind this one."""
+        return self._door
+
+    def search(self, geometry: Any, start_date: Moment, end_date: Moment, **options: Any) -> FeatureCollection:
+        """Scenes that touch a geometry, newest first; costs no quota."""
+        return _LOOP.run(self._door.search(geometry, start_date, end_date, **options))
+
+    def get_quota_info(self) -> QuotaInfo:
+        """What may be used, in km²."""
+        return _LOOP.run(self._door.get_quota_info())
+
+    def declare_quota(self, limit_km2: float, used_km2: float = 0.0, *, interval: str = "monthly") -> QuotaInfo:
+        """Say what the account may use where Planet does not; km²."""
+        return self._door.declare_quota(limit_km2, used_km2, interval=interval)
+
+    def calculate_download_impact(
+        self, scenes: door.Scenes, roi: Any = None, asset_types: Sequence[str] | None = None
+    ) -> DownloadImpact:
+        """What fetching the scenes would cost; no network."""
+        return self._door.calculate_download_impact(scenes, roi, asset_types)
+
+    def plan(self, scenes: door.Scenes, asset_types: Sequence[str] | None = None, **options: Any) -> Plan:
+        """The thing to look at and confirm before anything is spent."""
+        return _LOOP.run(self._door.plan(scenes, asset_types, **options))
+
+    def run(self, plan: Plan, **options: Any) -> JobList:
+        """Carry out a plan."""
+        return _LOOP.run(self._door.run(plan, **options))
+
+    def activate_and_download_assets(
+        self,
+        scenes: door.Scenes,
+        asset_types: Sequence[str] | None = None,
+        output_dir: str | Path | None = None,
+        clip_to_roi: Any = None,
+        **options: Any,
+    ) -> JobList:
+        """Check the quota, ask, activate, download, verify and cut: the whole way."""
+        return _LOOP.run(
+            self._door.activate_and_download_assets(scenes, asset_types, output_dir, clip_to_roi, **options)
+        )
+
+    def resume(self, jobs: Iterable[str | DownloadJob] | None = None, **options: Any) -> JobList:
+        """Finish what an earlier process left."""
+        return _LOOP.run(self._door.resume(jobs, **options))
+
+    def retry_failed_downloads(self, failed_jobs: Sequence[DownloadJob], **options: Any) -> JobList:
+        """Try failed, expired or cancelled jobs again."""
+        return _LOOP.run(self._door.retry_failed_downloads(failed_jobs, **options))
+
+    def cancel(self, jobs: Iterable[str | DownloadJob], **options: Any) -> JobList:
+        """End jobs that nobody works on."""
+        return _LOOP.run(self._door.cancel(jobs, **options))
+
+    def get_asset_info(self, scene_id: str, asset_type: str, item_type: str = "PSScene") -> dict[str, Any]:
+        """What Planet says of one asset; costs nothing."""
+        return _LOOP.run(self._door.get_asset_info(scene_id, asset_type, item_type))
+
+    def close(self) -> None:
+        """Close connections and the library."""
+        _LOOP.run(self._door.aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class PlanetScopeQuery:
+    """Search for scenes, without await, as scripts written for planetscope-py do.
+
+    Attributes:
+        auth: the key that was found, for `AssetManager(query.auth)`.
+    """
+
+    def __init__(self, api_key: PlanetAuth | str | None = None, config: Mapping[str, Any] | None = None) -> None:
+        """Find the key; nothing is asked of Planet yet.
+
+        Raises:
+            KeyMissing: no key was found.
+        """
+        self._manager = AssetManager(api_key, config)
+        self.auth = self._manager.asynchronous.auth
+
+    def search_scenes(
+        self,
+        geometry: Any,
+        start_date: Moment,
+        end_date: Moment,
+        cloud_cover_max: float | None = None,
+        item_types: Sequence[str] = ("PSScene",),
+        asset_types: Sequence[str] = (),
+        limit: int | None = None,
+        **options: Any,
+    ) -> FeatureCollection:
+        """Scenes that touch a geometry, newest acquisition first; costs no quota.
+
+        Args:
+            geometry: GeoJSON, shapely, WKT or the path of a vector file; lon/lat degrees.
+            start_date: first day or moment, UTC.
+            end_date: last day (included) or moment, UTC.
+            cloud_cover_max: share of cloud at the most, 0 to 1.
+            item_types: kinds of scene.
+            asset_types: scenes that have at least one of these.
+            limit: scenes at the most.
+            **options: further arguments of `AssetManager.search`.
+
+        Returns:
+            A FeatureCollection; each scene has its id at the top level and in `properties["id"]`.
+        """
+        return self._manager.search(
+            geometry,
+            start_date,
+            end_date,
+            cloud_cover_max=cloud_cover_max,
+            item_types=item_types,
+            asset_types=asset_types,
+            limit=limit,
+            **options,
+        )
