@@ -1,0 +1,29 @@
+# Everything sets itself up: a venv, the pinned packages, and what a test needs.
+PY := .venv/bin/python
+
+.PHONY: demo test soak bench docs lint setup pins
+
+demo: setup
+	@.venv/bin/planet-assets demo
+
+test: setup
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not soak"
+
+soak: setup
+	@$(PY) -m pytest -n 2 --dist loadfile -m soak --timeout 7200
+
+bench: setup
+	@$(PY) -m benchmarks
+
+docs: setup
+	@.venv/bin/sphinx-build -W -q docs docs/_build/html && echo docs/_build/html/index.html
+
+lint: setup
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+setup:
+	@tools/setup.sh
+
+# The pins hold hashes and no addresses.
+pins:
+	@tools/pins.sh
