@@ -16,15 +16,21 @@ from .noise import Array
 from .radiometry import RADIANCE_SCALE, coefficients, indices
 from .templates import BAND, METADATA
 
+_UNSAID: dict[str, Any] = {
+    "instrument": "PSB.SD", "satellite_azimuth": 0.0, "satellite_id": "0000", "strip_id": "0", "sun_azimuth": 180.0,
+    "sun_elevation": 45.0, "view_angle": 0.0,
+}  # fmt: skip
+"""For a saved feature that lacks them."""
+
 
 def metadata_xml(
     feature: Mapping[str, Any], name: str, bands: tuple[str, ...], grid: Grid, pixel_size_m: float, ortho: bool,
     edition: int,
 ) -> str:  # fmt: skip
     """The metadata of an analytic image, with the coefficients from its numbers to reflectance, band by band."""
-    properties = feature["properties"]
+    properties = {**_UNSAID, **feature["properties"]}
     acquired = datetime.fromisoformat(properties["acquired"])
-    factors = coefficients(indices(bands), acquired, float(properties["sun_elevation"]))
+    factors = coefficients(indices(bands), feature["properties"])
     footprint = unwrapped(shape(feature["geometry"]))
     ring = footprint.exterior.coords if isinstance(footprint, Polygon) else footprint.convex_hull.exterior.coords
     west, south, east, north = footprint.bounds
@@ -65,11 +71,11 @@ def metadata_xml(
 def rational_model(grid: Grid) -> RPC:
     """Rational polynomials from lon, lat to line, sample of a sensor's grid; heights have no part: it is flat.
 
-    The linear terms of the standard order (1, L, P, H, ...) fit the picture to a fraction of a pixel.
+    Low terms of the standard order (1, L, P, H, LP, ...) fit to a fraction of a pixel; 0 is a pixel's middle.
     """
     height, width = grid.nodes_x.shape
     lines, samples = np.meshgrid(
-        np.linspace(0, grid.rows, height), np.linspace(0, grid.columns, width), indexing="ij"
+        np.linspace(0, grid.rows, height) - 0.5, np.linspace(0, grid.columns, width) - 0.5, indexing="ij"
     )  # fmt: skip
     lon = np.degrees(grid.nodes_x / EARTH_M)
     lat = np.degrees(np.arctan(np.sinh(grid.nodes_y / EARTH_M)))

@@ -46,9 +46,8 @@ def split_at_antimeridian(polygon: Polygon) -> BaseGeometry:
     if west >= -180 and east <= 180:
         return polygon
     edge = 180 if east > 180 else -180
-    near = polygon.intersection(box(edge - 180, -90, edge, 90) if edge > 0 else box(edge, -90, edge + 180, 90))
-    far = polygon.difference(near)
-    pieces = [near, affinity.translate(far, xoff=-2 * edge)]
+    within, beyond = box(-180, -90, 180, 90), box(min(edge, 2 * edge), -90, max(edge, 2 * edge), 90)
+    pieces = [polygon.intersection(within), affinity.translate(polygon.intersection(beyond), xoff=-2 * edge)]
     kept = [part for piece in pieces for part in getattr(piece, "geoms", [piece]) if part.area > 0]
     return MultiPolygon(kept) if len(kept) > 1 else kept[0]
 
@@ -103,7 +102,7 @@ class Grid:
 
     def sample(self, rows: int, columns: int, pixel: float) -> View:
         """About rows x columns points spread over the whole picture, with the detail of the given pixel."""
-        coarse = replace(self, rows=rows, columns=columns)
+        coarse = replace(self, rows=rows, columns=columns, pixel=self.pixel * self.rows / rows)
         return View(coarse, 0, 0, rows, columns, 1, pixel)
 
 

@@ -159,7 +159,7 @@ class _Artist:
         self.levels = sky.levels_for(properties, sky.fields(points, self.when))
         self.edition = edition
         self.chosen = [] if wanted.kind == "udm2" else radiometry.indices(wanted.bands)
-        self.coefficients = radiometry.coefficients(self.chosen, self.acquired, self.when.sun_elevation)
+        self.coefficients = radiometry.coefficients(self.chosen, properties)
 
     def windows(self) -> Iterator[Window]:
         """Blocks of the file, row by row."""
@@ -180,8 +180,8 @@ class _Artist:
         if self.product.kind == "udm2":
             return self._edited(radiometry.mask_numbers(weather, self.levels, valid))
         light = (self.when.sun_azimuth, self.when.sun_elevation)
-        land = reflectance(view, self.acquired, self.when.latitude, light, WORLD_SEED) * self.gain
-        seen = radiometry.weathered(land, weather, self.levels)
+        land, shade = reflectance(view, self.acquired, self.when.latitude, light, WORLD_SEED)
+        seen = radiometry.weathered(land * self.gain, shade, weather, self.levels)
         if self.product.kind == "visual":
             alpha = np.full((1, *valid.shape), 255, np.uint8)
             return np.concatenate([radiometry.visual_numbers(seen), alpha]) * valid.astype(np.uint8)

@@ -133,10 +133,12 @@ def cells(x: Array, y: Array, size: float, seed: int, jitter: float = 0.65) -> C
     return Cells(names.take(near_at), near_x, near_y, border)
 
 
-def reflectance(view: View, when: datetime, latitude: float, sun: tuple[float, float], seed: int) -> Array:
-    """Reflectance 0..1 of the surface under a clear sky, float32, (band, row, column), eight bands.
+def reflectance(
+    view: View, when: datetime, latitude: float, sun: tuple[float, float], seed: int
+) -> tuple[Array, Array]:
+    """Reflectance 0..1 of the surface under a clear sky, float32, (band, row, column), and its shading (row, column).
 
-    `sun` is its azimuth and elevation in degrees; hills are shaded by it.
+    Eight bands. `sun` is its azimuth and elevation in degrees; slopes towards it are brighter, about 0.3 to 1.45.
     """
     season = Season.of(when, latitude)
     stretch = 1 / math.cos(math.radians(latitude))
@@ -154,9 +156,10 @@ def reflectance(view: View, when: datetime, latitude: float, sun: tuple[float, f
     land *= ground.shade
     _water(land, view, ground, seed)
     highway = cells(x, y, 19e3, hash64(seed, 24)).border
-    _lay(land, _line(district.border, 5, view.pixel) * (1 - ground.hilliness), ASPHALT)
-    _lay(land, _line(highway, 17, view.pixel), ASPHALT)
-    return land
+    dry = ground.lake <= 0
+    _lay(land, _line(district.border, 5, view.pixel) * (1 - ground.hilliness) * dry, ASPHALT)
+    _lay(land, _line(highway, 17, view.pixel) * dry, ASPHALT)
+    return land, ground.shade
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +267,7 @@ def _rocks(ground: _Ground) -> Array:
 
 def _town_density(view: View, seed: int) -> Array:
     """0..1: how built up a place is; about every second cell of some ten kilometres has a town or a village."""
-    ragged = view.fractal(1.9e3, 4, hash64(seed, 50))
+    ragged = view.fractal(3.4e3, 5, hash64(seed, 50), gain=0.6)
     town = cells(view.x, view.y, 13e3, hash64(seed, 51))
     radius = np.where(town.chance > 0.45, 600 + 4200 * (town.chance - 0.45) ** 2 * 3, 1).astype(np.float32)
     distance = np.sqrt(town.east**2 + town.north**2)
@@ -272,7 +275,7 @@ def _town_density(view: View, seed: int) -> Array:
     hamlet = np.where(village.chance > 0.5, 420 * village.chance, 1).astype(np.float32)
     nearby = np.sqrt(village.east**2 + village.north**2)
     density = np.maximum(1 - distance / radius, 1 - nearby / hamlet)
-    return np.asarray(smoothstep(0.0, 0.35, density + 0.35 * ragged) * (density > -0.5))
+    return np.asarray(smoothstep(0.0, 0.35, density + 0.75 * ragged) * (density > -0.5))
 
 
 def _build(land: Array, town: Array, district: Cells, pixel: float) -> Array:

@@ -40,7 +40,7 @@ class Instrument:
     frame_s: float
 
 
-SUPERDOVE = Instrument("PSB.SD", 8850, 5280, 2.3)
+SUPERDOVE = Instrument("PSB.SD", 8850, 5280, 2.2)
 DOVE = Instrument("PS2", 6600, 4300, 2.0)
 
 

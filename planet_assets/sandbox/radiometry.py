@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +37,8 @@ def indices(bands: tuple[str, ...]) -> list[int]:
     return [SUPERDOVE_BANDS.index(band) for band in bands]
 
 
-def weathered(land: Array, weather: sky.Fields, levels: sky.Levels) -> Array:
-    """The ground as the camera sees it: snow on it, shadow, haze and cloud over it. Changes and returns `land`."""
+def weathered(land: Array, shade: Array, weather: sky.Fields, levels: sky.Levels) -> Array:
+    """The ground as the camera sees it: snow on it (shaded as it is), shadow, haze and cloud over it; in place."""
     snow = sky.above(weather.snow, levels.snow, -0.6, 0.5)
     shadow = sky.above(weather.shade, levels.shadow, -0.05, 0.12)
     haze = 0.3 * sky.above(weather.haze, levels.light_haze, -0.12, 0.5)
@@ -46,10 +48,12 @@ def weathered(land: Array, weather: sky.Fields, levels: sky.Levels) -> Array:
     relief = 1 + np.clip(1.3 * (weather.cloud - weather.shade), -0.3, 0.25)
     thickness = 0.66 + 0.3 * smoothstep(0, 0.9, weather.cloud - min(max(levels.cloud, -1.0), 9.0))
     bright = relief * thickness
-    veiled = haze.any()
+    veiled, snowy = haze.any(), snow.any()
+    slope = np.minimum(0.45 + 0.55 * shade, 1.12)
     for band in range(land.shape[0]):
         seen = land[band]
-        seen += (SNOW_COLOUR[band] - seen) * snow
+        if snowy:
+            seen += (SNOW_COLOUR[band] * slope - seen) * snow
         seen *= 1 - (1 - SHADOW_LIGHT[band]) * shadow
         if veiled:
             seen += (HAZE_COLOUR[band] - seen) * haze
@@ -72,15 +76,15 @@ def radiance_numbers(seen: Array, chosen: list[int], coefficients: tuple[float, 
 def visual_numbers(seen: Array) -> Array:
     """A colour picture for eyes: red, green, blue, uint8, contrast raised in the dark."""
     chosen = indices(THREE_BANDS)
-    tone = np.power(np.clip(seen[chosen] / np.float32(0.6), 0, 1), np.float32(1 / 2.0))
+    tone = np.power(np.clip(seen[chosen] / np.float32(0.52), 0, 1), np.float32(1 / 2.0))
     return _whole(tone * np.float32(255), 1, 255, np.uint8)
 
 
-def coefficients(chosen: list[int], acquired: datetime, sun_elevation: float) -> tuple[float, ...]:
-    """The metadata's reflectanceCoefficient per band: pi d^2 / (E sin(elevation)) x RADIANCE_SCALE."""
-    day = acquired.timetuple().tm_yday
+def coefficients(chosen: list[int], properties: Mapping[str, Any]) -> tuple[float, ...]:
+    """The metadata's reflectanceCoefficient per band: pi d^2 / (E sin(sun elevation)) x RADIANCE_SCALE."""
+    day = datetime.fromisoformat(properties["acquired"]).timetuple().tm_yday
     distance = 1 - 0.01672 * math.cos(math.radians(0.9856 * (day - 4)))
-    height = math.sin(math.radians(max(sun_elevation, 3.0)))
+    height = math.sin(math.radians(max(float(properties.get("sun_elevation", 45)), 3.0)))
     return tuple(math.pi * distance**2 / (SOLAR_IRRADIANCE[i] * height) * RADIANCE_SCALE for i in chosen)
 
 
