@@ -182,7 +182,8 @@ def find_auth(key: str | PlanetAuth | None = None) -> PlanetAuth:
 def http_options(settings: Settings) -> dict[str, Any]:
     """What every HTTP client is given: the proxy, and the certificates to trust.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured; otherwise the system's trust store, where `truststore` is installed.
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured; otherwise the system's trust store where `truststore` is
+    installed.
     """
     return {"proxy": settings.proxy, "verify": _trust(), "trust_env": True}
 
@@ -261,7 +262,7 @@ def _validated(found: list[tuple[str, dict[str, Any]]]) -> Settings:
 def _complaint(key: str, problem: Mapping[str, Any], where: str) -> Misused:
     if problem["type"] != "extra_forbidden":
         return Misused(f"The setting {key} ({where}) is wrong: {problem['msg']}.", argument=key)
-    known = list(_flat(Settings().model_dump())) + ["rate_limits", "planet", "quota"]
+    known = [*_flat(Settings().model_dump()), "rate_limits", "planet", "quota"]
     close = difflib.get_close_matches(key, known, n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}."
     return Misused(f"There is no setting {key!r} ({where}).", hint=hint, argument=key)

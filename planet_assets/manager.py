@@ -310,7 +310,7 @@ class AssetManager:
     ) -> JobList:
         """Finish what an earlier process left: after a crash, a night, a Ctrl-C.
 
-        Nothing is asked unless going on costs more than was confirmed. Jobs that a living process works on are left to it.
+        Nothing is asked unless going on costs more than was confirmed. Jobs of a living process are left to it.
 
         Args:
             jobs: ids or jobs; everything unfinished otherwise.

@@ -208,7 +208,7 @@ class Acquire:
         return ActivationAsked(at=now, look_again_at=now + timedelta(seconds=pause))
 
     async def _begin(self, track: Track) -> Event:
-        """Before a link is opened: adopt what lies there, refuse a foreign file, and see that the price was agreed to."""
+        """Before a link is opened: adopt what lies there, refuse a foreign file, see that the price was agreed to."""
         job = track.job
         link = self._links.get(job.id)
         if link is None or (link.expires_at is not None and link.expires_at <= self.clock.now()):
@@ -360,7 +360,7 @@ class Acquire:
         return Promise(media=naming.media_of(job.asset_type), md5=job.md5)
 
     async def _check(self, track: Track) -> Event:
-        """Compare with the promise; a digest that differs is asked for anew first, since Planet may have republished."""
+        """Compare with the promise; a digest that differs is asked for anew, since Planet may have republished."""
         job, path = track.job, self._part(track.job)
         part = Part(path=str(path), size_bytes=job.size_bytes or 0, md5=job.digest or "")
         promise = self._promise(job)

@@ -109,7 +109,7 @@ class Runner:
 
         `tell` is called with a fresh job on every change, on the event loop's thread.
 
-        When the run is cut short (Ctrl-C, a cancelled task) transfers stop, jobs stay as they are, and claims are given up.
+        When the run is cut short (Ctrl-C, a cancelled task) transfers stop, jobs stay as they are, claims are given up.
         """
         stop = threading.Event()
         loop = asyncio.get_running_loop()

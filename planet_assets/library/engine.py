@@ -127,7 +127,7 @@ class Library:
             return
         if found is not None and found > HEAD:
             raise Misused(
-                f"The library {self.where} was written by a newer planet_assets (schema {found}, this one knows {HEAD}).",
+                f"The library {self.where} was written by a newer planet_assets (schema {found}, known is {HEAD}).",
                 hint="Upgrade planet-assets, or point PLANET_ASSETS_LIBRARY elsewhere.",
             )
         from planet_assets.library.migrations import upgrade
@@ -218,7 +218,7 @@ def _take_lease(path: Path) -> Path:
     except FileExistsError:
         raise LibraryLocked(
             f"The library {path} lies on a network file system and is in use by {lease.read_text()}.",
-            hint=f"Wait for it, or remove {lease.name} if that process is gone, or use PostgreSQL for several machines.",
+            hint=f"Wait, or remove {lease.name} if that process is gone, or use PostgreSQL for several machines.",
         ) from None
     finally:
         mine.unlink()

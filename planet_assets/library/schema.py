@@ -1,5 +1,5 @@
-"""The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is what
-happened, a site is a place; the ledger says what was spent, quota what may be, and kv remembers small things.
+"""The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is
+what happened, a site is a place; the ledger says what was spent, quota what may be, and kv remembers small things.
 
 Text is never cast. Times are ISO 8601 UTC text of fixed width, so that they sort as they are.
 """

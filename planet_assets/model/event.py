@@ -1,4 +1,4 @@
-"""Steps are what to do next, events are what happened: the one vocabulary that moves jobs, is stored, drawn and asserted on."""
+"""Steps are what to do next, events what happened: one vocabulary that moves jobs, is stored, drawn and asserted on."""
 
 from __future__ import annotations
 

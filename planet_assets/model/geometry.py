@@ -1,4 +1,4 @@
-"""Regions of interest and footprints: reading them, and refusing what cannot be meant. All lon/lat degrees, EPSG:4326."""
+"""Regions of interest and footprints: reading them, refusing what cannot be meant. All lon/lat degrees, EPSG:4326."""
 
 from __future__ import annotations
 

@@ -159,11 +159,11 @@ class DownloadJob:
         return self.file_bytes / 1e6
 
     def _repr_html_(self) -> str:
-        return shown.page().jobs_html([self])
+        return shown.jobs([self])
 
 
 class JobList(list[DownloadJob]):
     """Jobs in the order of the wants; shows itself as a table in a notebook."""
 
     def _repr_html_(self) -> str:
-        return shown.page().jobs_html(self)
+        return shown.jobs(self)

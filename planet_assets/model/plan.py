@@ -143,7 +143,7 @@ class DownloadImpact(Mapping[str, Any]):
         return len(self.as_dict())
 
     def _repr_html_(self) -> str:
-        return shown.page().impact_html(self)
+        return shown.impact(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ class Plan:
     """The scenes looked at, for pictures."""
 
     def _repr_html_(self) -> str:
-        return shown.page().plan_html(self)
+        return shown.plan(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

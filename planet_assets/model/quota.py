@@ -124,4 +124,4 @@ class QuotaInfo:
         return self.current_usage_km2
 
     def _repr_html_(self) -> str:
-        return shown.page().quota_html(self)
+        return shown.quota(self)

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from planet_assets.model.job import DownloadJob
+    from planet_assets.model.plan import DownloadImpact, Plan
+    from planet_assets.model.quota import QuotaInfo
 
 
-def page() -> ModuleType:
-    """The module that draws values as HTML without any network."""
-    from planet_assets.view import page as view_page
+def quota(info: QuotaInfo) -> str:
+    """A quota as HTML: a bar of used, pending and remaining."""
+    from planet_assets.view.page import quota_html
 
-    return view_page
+    return quota_html(info)
+
+
+def impact(figures: DownloadImpact) -> str:
+    """An impact as HTML: both prices, and a table."""
+    from planet_assets.view.page import impact_html
+
+    return impact_html(figures)
+
+
+def plan(proposal: Plan) -> str:
+    """A plan as HTML: footprints, prices, verdict, and a table."""
+    from planet_assets.view.page import plan_html
+
+    return plan_html(proposal)
+
+
+def jobs(listed: Sequence[DownloadJob]) -> str:
+    """Jobs as an HTML table."""
+    from planet_assets.view.page import jobs_html
+
+    return jobs_html(listed)

@@ -6,7 +6,8 @@ pending until 36 h after the UTC midnight that follows it (assumed, the safe sid
 twice, never not at all. At a month's end the used figure starts again at zero while late spend may still be posted to
 the old month, so pending spend counts in both.
 
-A declared quota is never posted to: everything our ledger has spent since the declaration is pending, within the interval.
+A declared quota is never posted to: everything our ledger has spent since the declaration is pending, within the
+interval.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which assets are wanted: what is held, lacking, outside the ROI or given twice is told apart before anything is priced."""
+"""Which assets are wanted: what is held, lacking, outside the ROI or given twice is told apart before it is priced."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What wants would cost: km² charged by each route, bytes, and seconds.
 
-km²: the Data route charges each full geodesic footprint, whatever is cut later (Source: confirmed); an order with a clip
-charges the part inside the ROI (Source: confirmed). bytes: no size is known before the download; raw size from bands and
-pixels (contract 2.8), times what real files weigh (a 4-band SR scene of 689 km²: 485 MB, its UDM2 4.5 MB).
+km²: the Data route charges each full geodesic footprint, whatever is cut later (Source: confirmed); an order with a
+clip charges the part inside the ROI (Source: confirmed). bytes: no size is known before the download; raw size from
+bands and pixels (contract 2.8), times what real files weigh (a 4-band SR scene of 689 km²: 485 MB, its UDM2 4.5 MB).
 """
 
 from __future__ import annotations

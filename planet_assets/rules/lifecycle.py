@@ -3,8 +3,8 @@
 `TABLE` holds every transition; an event that is not in the row of the present status is a programming error and is
 refused. `next_step` reads the job alone, so restarting is nothing special: load the job and go on deciding.
 
-Law of unknown money. Before a step that costs, its intent is recorded (`FetchStarting`), and the ledger commits with it.
-From then on nothing takes the charge back but an answer that proves that no body began (`FetchRefused` while the charge
+Law of unknown money. Before a step that costs, its intent is recorded (`FetchStarting`), and the ledger commits
+with it. From then on nothing takes the charge back but an answer that proves that no body began (`FetchRefused` while the charge
 is still only *intended*). When an answer is lost the charge is *unknown* and stays. A job may fail or be cancelled at
 any time, because whatever may have been spent is already in the ledger.
 
@@ -244,7 +244,7 @@ def _trouble(job: DownloadJob, event: Delayed | Failed | Vanished | Cancelled) -
 
 
 def _taken_over(job: DownloadJob) -> dict[str, Any]:
-    """Whoever held the job may have asked and not lived to hear the answer; a look-again time is kept, a pause is not."""
+    """Whoever held the job may not have lived to hear an answer; a look-again time is kept, a pause is not."""
     facts: dict[str, Any] = {"attempts": 0, "resuming": False}
     if job.status is not S.WAITING:
         facts["not_before"] = None
