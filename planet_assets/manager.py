@@ -15,15 +15,15 @@ from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
-from planet_assets.flow.plan import Request, alike, read_region
-from planet_assets.flow.run import Runner, Throttle, in_order
+from planet_assets.flow.plan import Request, Scenes, alike, read_request
+from planet_assets.flow.run import Runner, in_order
 from planet_assets.flow.search import FeatureCollection, Moment
 from planet_assets.flow.search import search as search_flow
 from planet_assets.library import items as item_rows
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library
 from planet_assets.model.event import Cancelled
-from planet_assets.model.item import Feature, Item, items_from
+from planet_assets.model.item import items_from
 from planet_assets.model.job import DownloadJob, JobList, Terms
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
@@ -33,10 +33,6 @@ from planet_assets.planet.data import DataApi
 from planet_assets.planet.quota import QuotaApi
 from planet_assets.planet.session import Session
 from planet_assets.rules.choose import wanted_types
-from planet_assets.view.bar import Bar
-
-Scenes = Sequence[Feature | Item] | Mapping[str, Any]
-"""GeoJSON features as a search returns them, or a FeatureCollection."""
 
 
 class AssetManager:
@@ -411,31 +407,15 @@ class AssetManager:
             )
         return self._session
 
-    def _request(
-        self,
-        scenes: Scenes,
-        asset_types: Sequence[str] | None,
-        *,
-        roi: Any = None,
-        output_dir: str | Path | None = None,
-        clip_to_roi: Any = None,
-        clipping_config: Mapping[str, Any] | None = None,
-        delivery: str = "data",
-        naming: str | None = None,
-        max_concurrent: int | None = None,
-    ) -> Request:
-        region, clipping = read_region(roi, clip_to_roi, clipping_config)
-        if delivery not in ("data", "auto"):
-            raise Misused(f"delivery={delivery!r} is not known.", hint="Use 'data'.", argument="delivery")
-        return Request(
-            items=tuple(items_from(scenes)),
-            asset_types=tuple(wanted_types(self.settings.asset_types if asset_types is None else asset_types)),
-            folder=Path(output_dir or self.settings.output_dir).expanduser().absolute(),
-            roi=region,
-            clipping=clipping,
-            naming=naming or self.settings.naming,
+    def _request(self, scenes: Scenes, asset_types: Sequence[str] | None, **options: Any) -> Request:
+        return read_request(
+            scenes,
+            self.settings.asset_types if asset_types is None else asset_types,
+            folder=options.pop("output_dir", None) or self.settings.output_dir,
+            naming=options.pop("naming", None) or self.settings.naming,
             repeat=self.settings.quota.repeat,
-            concurrent=self._concurrent(max_concurrent),
+            concurrent=self._concurrent(options.pop("max_concurrent", None)),
+            **options,
         )
 
     def _concurrent(self, given: int | None) -> int:
@@ -491,19 +471,9 @@ class AssetManager:
         return (await decide(extra, hook, self._clock.now())).proceed
 
     async def _driven(self, runner: Runner, jobs: Sequence[DownloadJob]) -> list[DownloadJob]:
-        """Drive jobs with the bar and the user's callback told of every change."""
-        bar = Bar(list(jobs), enabled=self.show_progress)
-        gate = Throttle(self._clock)
-
-        def tell(job: DownloadJob) -> None:
-            bar.tell(job)
-            if self.progress_callback is not None and gate.lets(job):
-                self.progress_callback(job)
-
         try:
-            return await runner.run(jobs, tell)
+            return await runner.run_shown(jobs, callback=self.progress_callback, show=self.show_progress)
         finally:
-            bar.close()
             runner.fetcher.close()
 
     async def _feature(self, job: DownloadJob) -> dict[str, Any]:

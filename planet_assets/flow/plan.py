@@ -14,7 +14,7 @@ from planet_assets.exceptions import Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.library import copies, jobs
 from planet_assets.library.engine import Library
-from planet_assets.model.item import Item
+from planet_assets.model.item import Feature, Item, items_from
 from planet_assets.model.job import Clipping, DownloadJob
 from planet_assets.model.plan import DownloadImpact, Plan, Want, WantImpact
 from planet_assets.model.quota import QuotaInfo
@@ -25,6 +25,9 @@ from planet_assets.rules.estimate import estimate
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
+
+Scenes = Sequence[Feature | Item] | Mapping[str, Any]
+"""GeoJSON features as a search returns them, or a FeatureCollection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,39 @@ class Request:
     """Whether a repeated download charges again."""
     concurrent: int = 3
     """Downloads side by side."""
+
+
+def read_request(
+    scenes: Scenes,
+    asset_types: Sequence[str],
+    *,
+    folder: str | Path,
+    naming: str,
+    repeat: str,
+    concurrent: int,
+    roi: Any = None,
+    clip_to_roi: Any = None,
+    clipping_config: Mapping[str, Any] | None = None,
+    delivery: str = "data",
+) -> Request:
+    """The arguments of the public face, read and checked; nothing is asked of anyone.
+
+    Raises:
+        Misused: the first argument that cannot be meant, by name.
+    """
+    region, clipping = read_region(roi, clip_to_roi, clipping_config)
+    if delivery not in ("data", "auto"):
+        raise Misused(f"delivery={delivery!r} is not known.", hint="Use 'data'.", argument="delivery")
+    return Request(
+        items=tuple(items_from(scenes)),
+        asset_types=tuple(wanted_types(asset_types)),
+        folder=Path(folder).expanduser().absolute(),
+        roi=region,
+        clipping=clipping,
+        naming=naming,
+        repeat=repeat,
+        concurrent=concurrent,
+    )
 
 
 def impact_of(library: Library | None, request: Request) -> DownloadImpact:

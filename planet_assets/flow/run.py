@@ -24,6 +24,7 @@ from planet_assets.model.plan import Decision, Plan, Want
 from planet_assets.model.ports import Clock
 from planet_assets.rules.choose import may_come
 from planet_assets.rules.estimate import full_km2
+from planet_assets.view.bar import Bar
 
 if TYPE_CHECKING:
     from planet_assets.transfer.fetch import Fetcher
@@ -143,6 +144,22 @@ class Runner:
             ids = [track.job.id for track in tracks]
             await asyncio.to_thread(job_rows.let_go, self.library, ids, owner=this_process())
         return [track.job for track in tracks]
+
+    async def run_shown(
+        self, jobs: Sequence[DownloadJob], *, callback: Listener | None, show: bool | None
+    ) -> list[DownloadJob]:
+        """`run`, with the bar and the user's callback told of every change."""
+        bar, gate = Bar(list(jobs), enabled=show), Throttle(self.clock)
+
+        def tell(job: DownloadJob) -> None:
+            bar.tell(job)
+            if callback is not None and gate.lets(job):
+                callback(job)
+
+        try:
+            return await self.run(jobs, tell)
+        finally:
+            bar.close()
 
     async def follow(self, ids: Iterable[str]) -> list[DownloadJob]:
         """Wait for jobs that another process drives; a job it leaves behind is returned as it was left."""
