@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 from planet_assets import manager as door
 from planet_assets.config import Settings
 from planet_assets.flow.consent import Hook
+from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.plan import DownloadImpact, Plan
@@ -112,12 +113,12 @@ class AssetManager:
         return self._door.declare_quota(limit_km2, used_km2, interval=interval)
 
     def calculate_download_impact(
-        self, scenes: door.Scenes, roi: Any = None, asset_types: Sequence[str] | None = None
+        self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None
     ) -> DownloadImpact:
         """What fetching the scenes would cost; no network."""
         return self._door.calculate_download_impact(scenes, roi, asset_types)
 
-    def plan(self, scenes: door.Scenes, asset_types: Sequence[str] | None = None, **options: Any) -> Plan:
+    def plan(self, scenes: Scenes, asset_types: Sequence[str] | None = None, **options: Any) -> Plan:
         """The thing to look at and confirm before anything is spent."""
         return _LOOP.run(self._door.plan(scenes, asset_types, **options))
 
@@ -127,7 +128,7 @@ class AssetManager:
 
     def activate_and_download_assets(
         self,
-        scenes: door.Scenes,
+        scenes: Scenes,
         asset_types: Sequence[str] | None = None,
         output_dir: str | Path | None = None,
         clip_to_roi: Any = None,
@@ -149,6 +150,10 @@ class AssetManager:
     def cancel(self, jobs: Iterable[str | DownloadJob], **options: Any) -> JobList:
         """End jobs that nobody works on."""
         return _LOOP.run(self._door.cancel(jobs, **options))
+
+    def get_scene(self, scene_id: str, item_type: str = "PSScene") -> dict[str, Any]:
+        """A scene's record as Planet has it now; costs nothing."""
+        return _LOOP.run(self._door.get_scene(scene_id, item_type))
 
     def get_asset_info(self, scene_id: str, asset_type: str, item_type: str = "PSScene") -> dict[str, Any]:
         """What Planet says of one asset; costs nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,12 +18,11 @@ from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
 from planet_assets.flow.plan import Request, Scenes, alike, read_request
 from planet_assets.flow.run import Runner, in_order
-from planet_assets.flow.search import FeatureCollection, Moment
+from planet_assets.flow.search import FeatureCollection, Moment, asset_info
 from planet_assets.flow.search import search as search_flow
 from planet_assets.library import items as item_rows
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library
-from planet_assets.model.event import Cancelled
 from planet_assets.model.item import items_from
 from planet_assets.model.job import DownloadJob, JobList, Terms
 from planet_assets.model.plan import DownloadImpact, Plan
@@ -32,7 +32,8 @@ from planet_assets.planet.auth import PlanetAuth
 from planet_assets.planet.data import DataApi
 from planet_assets.planet.quota import QuotaApi
 from planet_assets.planet.session import Session
-from planet_assets.rules.choose import wanted_types
+
+REPLANS = 3
 
 
 class AssetManager:
@@ -177,17 +178,9 @@ class AssetManager:
 
         Arguments are those of `activate_and_download_assets`.
         """
-        request = self._request(
-            scenes,
-            asset_types,
-            roi=roi,
-            output_dir=output_dir,
-            clip_to_roi=clip_to_roi,
-            clipping_config=clipping_config,
-            delivery=delivery,
-            naming=naming,
-            max_concurrent=max_concurrent,
-        )
+        options = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config, "delivery": delivery}
+        files = {"output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
+        request = self._request(scenes, asset_types, **options, **files)
         quota = await self.get_quota_info()
         return await asyncio.to_thread(planning.make_plan, self.library, request, quota, self._clock.now())
 
@@ -273,29 +266,14 @@ class AssetManager:
         """
         if not (scenes.get("features") if isinstance(scenes, Mapping) else scenes):
             return JobList()
-        for again in (True, True, False):
-            plan = await self.plan(
-                scenes,
-                asset_types,
-                roi=roi,
-                output_dir=output_dir,
-                clip_to_roi=clip_to_roi,
-                clipping_config=clipping_config,
-                delivery=delivery,
-                naming=naming,
-                max_concurrent=max_concurrent,
-            )
-            try:
-                return await self.run(
-                    plan,
-                    confirm=confirm_download,
-                    allow_unknown_quota=allow_unknown_quota,
-                    max_concurrent=max_concurrent,
-                )
-            except LibraryLocked:
-                if not again:
-                    raise
-        raise AssertionError("unreachable")
+        how: dict[str, Any] = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config}
+        how |= {"delivery": delivery, "output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
+        agreed: dict[str, Any] = {"allow_unknown_quota": allow_unknown_quota, "max_concurrent": max_concurrent}
+        for _ in range(REPLANS):
+            plan = await self.plan(scenes, asset_types, **how)
+            with suppress(LibraryLocked):  # another process began to fetch one of the assets meanwhile
+                return await self.run(plan, confirm=confirm_download, **agreed)
+        return await self.run(await self.plan(scenes, asset_types, **how), confirm=confirm_download, **agreed)
 
     async def resume(
         self,
@@ -330,14 +308,10 @@ class AssetManager:
         done: list[DownloadJob] = []
         for batch in alike(failed_jobs):
             features = [await self._feature(job) for job in batch]
-            first = batch[0]
             plan = await self.plan(
                 list({feature["id"]: feature for feature in features}.values()),
                 list(dict.fromkeys(job.asset_type for job in batch)),
-                output_dir=Path(first.path).parent,
-                clip_to_roi=first.roi_wkt,
-                clipping_config=None if first.clipping is None else planning.as_options(first.clipping),
-                naming="asset" if first.asset_type in Path(first.path).name else "planet",
+                **planning.same_way(batch[0]),
             )
             plan = planning.only(plan, {job.key for job in batch}, self._clock.now())
             done += await self.run(plan, confirm=confirm, max_concurrent=max_concurrent)
@@ -346,12 +320,7 @@ class AssetManager:
     async def cancel(self, jobs: Iterable[str | DownloadJob], *, by: str = "", reason: str = "") -> JobList:
         """End jobs that nobody works on; what they had reserved is free again, what they have spent stays spent."""
         ids = [job if isinstance(job, str) else job.id for job in jobs]
-        runner = self._runner(None, None)
-        ended = []
-        for job in await runner.take_over(ids):
-            event = Cancelled(at=self._clock.now(), by=by or self._name, reason=reason)
-            ended.append(await asyncio.to_thread(job_rows.record, self.library, job, event, by=self._name))
-        return JobList(ended)
+        return JobList(await self._runner(None, None).cancel(ids, by=by or self._name, reason=reason))
 
     async def get_asset_info(self, scene_id: str, asset_type: str, item_type: str = "PSScene") -> dict[str, Any]:
         """What Planet says of one asset: status, available, permitted, md5. Costs nothing.
@@ -359,19 +328,7 @@ class AssetManager:
         Raises:
             Gone: Planet has no such scene.
         """
-        [name] = wanted_types(asset_type)
-        listed = await DataApi(self._planet()).assets(item_type, scene_id)
-        asset = listed.get(name)
-        return {
-            "scene_id": scene_id,
-            "asset_type": name,
-            "status": asset.status if asset is not None else "unavailable",
-            "available": asset is not None and asset.permitted,
-            "permitted": asset is not None and asset.permitted,
-            "md5": None if asset is None else asset.md5,
-            "expires_at": None if asset is None or asset.link is None else asset.link.expires_at,
-            "asset_types": sorted(listed),
-        }
+        return await asset_info(DataApi(self._planet()), item_type, scene_id, asset_type)
 
     async def aclose(self) -> None:
         """Close connections and the library; the manager opens them again when used."""
@@ -390,20 +347,14 @@ class AssetManager:
 
     def _planet(self) -> Session:
         if self._session is None:
-            limits = self.settings.rate_limits
-            options = configuration.http_options(self.settings)
             self._session = Session(
                 self.auth,
                 clock=self._clock,
                 api_url=self.settings.planet.api_url,
-                rates={
-                    "data": limits.search,
-                    "activation": limits.activation,
-                    "download": limits.download,
-                    "orders": limits.orders,
-                },
+                rates=self.settings.rate_limits.model_dump(),
                 retry_attempts=self.settings.retry_attempts,
-                verify=options["verify"],
+                retry_delay_s=self.settings.retry_delay,
+                verify=configuration.http_options(self.settings)["verify"],
             )
         return self._session
 

@@ -330,12 +330,20 @@ def extra_plan(job: DownloadJob, km2: float, item: Item, quota: QuotaInfo, now: 
     )
 
 
-def as_options(clipping: Clipping) -> dict[str, object]:
-    """A `Clipping` as the wiki's `clipping_config`: the inverse of `read_clipping`."""
+def same_way(job: DownloadJob) -> dict[str, Any]:
+    """The arguments of the public face that ask for a job's asset in the same way again."""
+    cut = job.clipping
+    options = cut and {
+        "buffer_meters": cut.buffer_m,
+        "output_format": cut.output_format,
+        "compression": cut.compression,
+        "create_overview": cut.overviews,
+        "extent": cut.extent,
+    }
+    path = Path(job.path)
     return {
-        "buffer_meters": clipping.buffer_m,
-        "output_format": clipping.output_format,
-        "compression": clipping.compression,
-        "create_overview": clipping.overviews,
-        "extent": clipping.extent,
+        "output_dir": path.parent,
+        "clip_to_roi": job.roi_wkt,
+        "clipping_config": options,
+        "naming": "asset" if job.asset_type in path.name else "planet",
     }

@@ -105,6 +105,14 @@ class Runner:
             taken.append(await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by))
         return taken
 
+    async def cancel(self, ids: Iterable[str], *, by: str, reason: str) -> list[DownloadJob]:
+        """End jobs that nobody works on."""
+        ended = []
+        for job in await self.take_over(ids):
+            event = Cancelled(at=self.clock.now(), by=by, reason=reason)
+            ended.append(await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by))
+        return ended
+
     async def run(self, jobs: Sequence[DownloadJob], tell: Listener) -> list[DownloadJob]:
         """Drive jobs side by side until each is final or waits; in the order given.
 

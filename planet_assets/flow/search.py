@@ -14,6 +14,7 @@ from planet_assets.library.engine import Library
 from planet_assets.model.item import item_from_feature, parse_time
 from planet_assets.planet import filters
 from planet_assets.planet.data import DataApi
+from planet_assets.rules.choose import wanted_types
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -85,3 +86,21 @@ def read_moment(value: Moment, name: str, *, whole_day: bool = False) -> datetim
     except (ValueError, TypeError):
         raise Misused(f"{name}={value!r} is not a date.", hint="Write it as 2025-01-31.", argument=name) from None
     return moment + timedelta(days=1) if whole_day and len(value) <= 10 else moment
+
+
+async def asset_info(api: DataApi, item_type: str, scene_id: str, asset_type: str) -> dict[str, Any]:
+    """What Planet says of one asset; an inactive asset is available, one that is not listed or permitted is not."""
+    [name] = wanted_types(asset_type)
+    listed = await api.assets(item_type, scene_id)
+    asset = listed.get(name)
+    permitted = asset is not None and asset.permitted
+    return {
+        "scene_id": scene_id,
+        "asset_type": name,
+        "status": "unavailable" if asset is None else asset.status,
+        "available": permitted,
+        "permitted": permitted,
+        "md5": None if asset is None else asset.md5,
+        "expires_at": None if asset is None or asset.link is None else asset.link.expires_at,
+        "asset_types": sorted(listed),
+    }

@@ -4,9 +4,9 @@
 refused. `next_step` reads the job alone, so restarting is nothing special: load the job and go on deciding.
 
 Law of unknown money. Before a step that costs, its intent is recorded (`FetchStarting`), and the ledger commits
-with it. From then on nothing takes the charge back but an answer that proves that no body began (`FetchRefused` while the charge
-is still only *intended*). When an answer is lost the charge is *unknown* and stays. A job may fail or be cancelled at
-any time, because whatever may have been spent is already in the ledger.
+with it. From then on nothing takes the charge back but an answer that proves that no body began (`FetchRefused` while
+the charge is still only *intended*). When an answer is lost the charge is *unknown* and stays. A job may fail or be
+cancelled at any time, because whatever may have been spent is already in the ledger.
 
 A link is opened once: a fetch that breaks goes on over the same storage address, at no further charge, for as long as
 that lives. A retry by a person is a new job, not a transition.
