@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import account, answers, control, data, delivery, search, storage
+from . import account, answers, control, data, delivery, search, storage, tokens
 from .config import SandboxConfig
 from .world import World
 
@@ -103,7 +103,7 @@ class Gate:
             return None
         if path not in _OPEN and not self._world.admits(key):
             return answers.no_key()
-        who = digest or delivery.owner(self._world, request.query_params.get("token", ""))
+        who = digest or tokens.owner(self._world, request.query_params.get("token", ""))
         for kind, per_second, paths in _PACES:
             if paths.fullmatch(path):
                 wait = self._world.wait_s(who, kind, per_second)

@@ -10,14 +10,19 @@ Source marks as in the contract: confirmed by Planet, reported by users, assumed
 * Resuming by Range with a matching ETag is not charged; a read of any other kind on a new link is (assumed).
 * Area under management: only ground not yet unlocked in this term, at least 1 ha (confirmed, support 18675352704029).
 * Nothing is charged beyond the quota without overage; the last download may overshoot it (`quota_used` may exceed
-  `quota_sqkm`: confirmed).
+  `quota_sqkm`: confirmed), an order that does not fit is refused whole (assumed, a switch).
+* Orders: charged when accepted, per item and bundle (two bundles of one item: assumed), by the part inside the clip or
+  by the full footprint without one (confirmed, support 36906909927197), at least the plan's minimum per clip (0.01 km2
+  on Premium: confirmed). Whether a clip lowers the charge depends on the plan (confirmed, support 6075850477213).
+  The same item in another order is charged again; fetching an order's files is free (confirmed, SDK issue 548).
+* Composite: by the scenes that go in (confirmed for 2023); by what comes out is a switch.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +67,12 @@ class Rules:
     """Whether the usable data mask is charged."""
     minimum_km2: float = 0.01
     """The least charge of an AUM plan (1 ha)."""
+    clip_lowers: bool = True
+    """Whether an order's clip is charged by the clipped area, or by the full footprint all the same."""
+    clip_minimum_km2: float = 0.01
+    """The least charge of one clipped item."""
+    composite: Literal["inputs", "output"] = "inputs"
+    """Whether a composite is charged by each scene that goes in, or by the ground that comes out."""
 
     def free(self, asset_type: str) -> bool:
         """Whether files of this type cost nothing."""
@@ -87,6 +98,20 @@ class Start:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Piece:
+    """One item in one bundle of an order that is about to be accepted."""
+
+    item_id: str
+    bundle: str
+    edition: int
+    footprint: BaseGeometry
+    clipped: BaseGeometry | None = None
+    """The part of the footprint inside the clip; None is an order without one."""
+    group: str | None = None
+    """The composite it goes into, None if into none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Charge:
     """One line of the bill."""
 
@@ -94,6 +119,7 @@ class Charge:
     km2: float
     item_id: str
     asset_type: str
+    """By the orders route, the bundle."""
     edition: int
     route: str
     """`data` or `orders`."""
@@ -103,6 +129,8 @@ class Charge:
     """Digest of the API key."""
     subscription_id: int
     link_id: str
+    """Of the storage link; empty by the orders route."""
+    order_id: str | None = None
     ground: dict[str, Any] | None = None
     """AUM: the ground it unlocked, as GeoJSON."""
 
@@ -139,8 +167,7 @@ class Bill:
         if again and self.rules.repeat == "once":
             return 0.0, "charged once already"
         if self.rules.style == "aum":
-            new = area_km2(footprint.difference(self._ground))
-            return (0.0, "unlocked ground") if new < _SLIVER_KM2 else (max(new, self.rules.minimum_km2), "new ground")
+            return self._unlocking(footprint, self._ground)
         return area_km2(footprint), "full footprint, again" if again else "full footprint"
 
     def start(self, start: Start) -> Charge | None:
@@ -165,10 +192,69 @@ class Bill:
                 key=start.key,
                 subscription_id=self.subscription_id,
                 link_id=start.link_id,
-                ground=json.loads(shapely.to_geojson(start.footprint)) if self.rules.style == "aum" else None,
+                ground=self._as_ground(start.footprint),
             )
             self.record(charge)
             return charge
+
+    def order_prices(self, pieces: Sequence[Piece]) -> list[tuple[float, str]]:
+        """What each piece of an order would be charged now, in km², and by which rule; in the order given."""
+        with self._lock:
+            unlocked, covered = self._ground, dict[str, BaseGeometry]()
+            prices = []
+            for piece in pieces:
+                ground, rule = self._charged_ground(piece)
+                if self.rules.style == "aum":
+                    prices.append(self._unlocking(ground, unlocked))
+                    unlocked = unlocked.union(ground)
+                elif piece.group is not None and self.rules.composite == "output":
+                    before = covered.get(piece.group, shapely.MultiPolygon())
+                    ground, covered[piece.group] = ground.difference(before), before.union(ground)
+                    prices.append((area_km2(ground), "output of a composite"))
+                else:
+                    least = 0.0 if rule == "full footprint" else self.rules.clip_minimum_km2
+                    prices.append((max(area_km2(ground), least), rule))
+            return prices
+
+    def place(self, pieces: Sequence[Piece], *, order_id: str, key: str, at: datetime) -> list[Charge]:
+        """Charge an order that is accepted, one line for each piece that costs."""
+        with self._lock:
+            charges = [
+                Charge(
+                    time=at.isoformat().replace("+00:00", "Z"),
+                    km2=km2,
+                    item_id=piece.item_id,
+                    asset_type=piece.bundle,
+                    edition=piece.edition,
+                    route="orders",
+                    rule=rule,
+                    key=key,
+                    subscription_id=self.subscription_id,
+                    link_id="",
+                    order_id=order_id,
+                    ground=self._as_ground(self._charged_ground(piece)[0]),
+                )
+                for piece, (km2, rule) in zip(pieces, self.order_prices(pieces), strict=True)
+                if km2
+            ]
+            for charge in charges:
+                self.record(charge)
+            return charges
+
+    def _charged_ground(self, piece: Piece) -> tuple[BaseGeometry, str]:
+        """The ground that counts for a piece of an order, and by which rule."""
+        if piece.clipped is None or not self.rules.clip_lowers:
+            return piece.footprint, "full footprint"
+        return piece.clipped, "clipped area"
+
+    def _unlocking(self, ground: BaseGeometry, unlocked: BaseGeometry) -> tuple[float, str]:
+        """What AUM charges for ground, given what is unlocked."""
+        new = area_km2(ground.difference(unlocked))
+        return (0.0, "unlocked ground") if new < _SLIVER_KM2 else (max(new, self.rules.minimum_km2), "new ground")
+
+    def _as_ground(self, ground: BaseGeometry) -> dict[str, Any] | None:
+        found: dict[str, Any] = json.loads(shapely.to_geojson(ground))
+        return found if self.rules.style == "aum" else None
 
     def record(self, charge: Charge) -> None:
         """Write one line of the bill, in the file before in memory."""
@@ -199,9 +285,9 @@ class Bill:
     def _enter(self, charge: Charge) -> None:
         self._charges.append(charge)
         self._times.append(datetime.fromisoformat(charge.time))
-        self._links.add(charge.link_id)
-        self._read.add((charge.item_id, charge.asset_type, charge.edition))
         if charge.route == "data":
+            self._links.add(charge.link_id)
+            self._read.add((charge.item_id, charge.asset_type, charge.edition))
             self._of_item.setdefault(charge.item_id, []).append(charge)
         if charge.ground:
             self._ground = self._ground.union(shape(charge.ground))

@@ -25,7 +25,7 @@ class SandboxConfig:
     pixel_size_m: float = 30.0
     """Ground size of made pixels; 3 is true size."""
     latency: float = 1.0
-    """Scale of the activation time; 0 activates at once."""
+    """Scale of the time that activations, orders and jobs take; 0 is none."""
     cold_per_minute: float = 0.0
     """Ceiling of cold activations of the account per minute; 0 is none. Planet: near 10, reported."""
     rate_scale: float = 1.0
@@ -46,6 +46,22 @@ class SandboxConfig:
     """Whether each raster type of an item is charged."""
     charge_udm2: bool = True
     """Whether UDM2 files are charged."""
+    clip_lowers_charge: bool = True
+    """Whether an order's clip is charged by the clipped area; else by the full footprint."""
+    clip_minimum_km2: float = 0.01
+    """The least charge of one clipped item. Premium: 0.01, confirmed; Preferred: 100, reported."""
+    composite_charge: Literal["inputs", "output"] = "inputs"
+    """Whether a composite is charged by the scenes that go in or by the ground that comes out."""
+    order_overshoot: bool = False
+    """Whether an order may exceed what is left of the quota, as a download may; else it is refused whole."""
+    orders_permitted: bool = True
+    """Whether the account may order at all."""
+    max_orders: int | None = 10_000
+    """Queued and running orders of the organisation, beyond which a new one is refused by 409."""
+    queued_once: bool = False
+    """Whether an order stays queued until it was seen so once, whatever the latency."""
+    reservable_km2: float = 100_000.0
+    """Quota of the product that supports reservations."""
     quota_refusal: Literal[403, 429] = 403
     """The status of a refusal for quota."""
     keys: tuple[str, ...] = (DEFAULT_KEY,)
@@ -53,7 +69,7 @@ class SandboxConfig:
     faults: tuple[str, ...] = ()
     """Faults from the start, as `name` or `name:option=value,...`."""
     link_life_s: float = 3600.0
-    """How long a download link and the storage link behind it live."""
+    """How long a download link of an asset and the storage link behind it live; those of orders live 24 hours."""
     active_life_s: float | None = None
     """How long an asset stays active; None is for good. Unconfirmed at Planet."""
     embargo_days: float = 0.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import hmac
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from . import activation, answers, storage
+from . import activation, answers, storage, tokens
 from .data import ITEM, found_item, no_item
 from .life import Feature
 from .products import ITEM_TYPE
@@ -31,7 +30,7 @@ _ASSET = "/data/v1/assets/{asset_id}"
 def asset_id(item_id: str, asset_type: str) -> str:
     """Planet's id of an asset: base64url JSON without padding. Source: decoded from public examples, confirmed."""
     parts = {"i": item_id, "c": ITEM_TYPE, "t": asset_type, "ct": "item-type"}
-    return _b64(json.dumps(parts).encode())
+    return tokens.unpadded(json.dumps(parts).encode())
 
 
 async def assets(request: Request) -> Response:
@@ -72,8 +71,8 @@ async def activate(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """`GET location`: 302 to the object store. Needs no key but the token."""
     world: World = request.app.state.world
-    claims = _claims(world, request.query_params.get("token", ""))
-    if claims is None:
+    claims = tokens.claims(world, request.query_params.get("token", ""))
+    if claims is None or claims["token_type"] != "typed-item":
         return answers.refusal(401, "Invalid token")
     feature, asset_type = world.item(claims["item_id"]), claims["asset_type"]
     if feature is None or asset_type not in feature["assets"]:
@@ -86,13 +85,9 @@ async def download(request: Request) -> Response:
         return refused
     if world.faults.strike("redirect-loop", **about):
         return RedirectResponse(str(request.url), 302)
-    address = storage.signed(world, feature["id"], asset_type, claims["sub"])
+    path = storage.asset_path(feature["id"], asset_type)
+    address = storage.signed(world, path, key=claims["sub"], life_s=world.config.link_life_s)
     return RedirectResponse(answers.other_origin(request, world.storage_port) + address, 302)
-
-
-def owner(world: World, token: str) -> str:
-    """Digest of the key that a download token was made for; empty when the token is not ours."""
-    return str((_claims(world, token) or {}).get("sub", ""))
 
 
 def _refused(world: World, request: Request, feature: Feature, asset_type: str) -> Response | None:
@@ -133,10 +128,17 @@ async def _shown(request: Request, feature: Feature, asset_type: str) -> dict[st
     if world.faults.strike("wrong-md5", **about):
         md5 = hashlib.md5(md5.encode()).hexdigest()
     expires = world.now().timestamp() + world.config.link_life_s
-    token = _token(world, request, feature["id"], asset_type, expires)
+    claims = {
+        "sub": request.scope["state"]["key"],
+        "exp": expires,
+        "token_type": "typed-item",
+        "item_type_id": ITEM_TYPE,
+        "item_id": feature["id"],
+        "asset_type": asset_type,
+    }
     shown["md5_digest"] = md5
     shown["expires_at"] = datetime.fromtimestamp(expires, UTC).replace(tzinfo=None).isoformat()
-    shown["location"] = f"{base}/download?token={token}"
+    shown["location"] = f"{base}/download?token={tokens.minted(world, claims)}"
     if world.faults.strike("location-null", **about):
         shown["location"] = None
     return shown
@@ -161,39 +163,6 @@ def _no_asset() -> Response:
 
 def _about(request: Request, feature: Feature, asset_type: str = "") -> dict[str, str]:
     return {"place": "assets", "path": request.url.path, "item": feature["id"], "asset_type": asset_type}
-
-
-def _token(world: World, request: Request, item_id: str, asset_type: str, expires: float) -> str:
-    """A JWT as Planet's: HS512, with these claims. Source: decoded, confirmed."""
-    claims = {
-        "sub": request.scope["state"]["key"],
-        "exp": expires,
-        "token_type": "typed-item",
-        "item_type_id": ITEM_TYPE,
-        "item_id": item_id,
-        "asset_type": asset_type,
-    }
-    head = _b64(json.dumps({"alg": "HS512", "typ": "JWT"}).encode())
-    body = f"{head}.{_b64(json.dumps(claims).encode())}"
-    return f"{body}.{_signature(world, body)}"
-
-
-def _claims(world: World, token: str) -> dict[str, Any] | None:
-    """What a token says, if it is one of ours."""
-    body, _, signature = token.rpartition(".")
-    if not body or not hmac.compare_digest(signature, _signature(world, body)):
-        return None
-    payload = body.partition(".")[2]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return claims
-
-
-def _signature(world: World, body: str) -> str:
-    return _b64(hmac.new(world.kept.secret.encode(), body.encode(), "sha512").digest())
-
-
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 routes = [

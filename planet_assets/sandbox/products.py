@@ -51,6 +51,12 @@ def bundles_spec() -> dict[str, Any]:
     return {"version": "2024-08-12", "bundles": {name: _bundle(name) for name in _BUNDLES}}
 
 
+def bundle_assets(name: str) -> list[str] | None:
+    """The asset types of a bundle, None when there is no such bundle."""
+    found = _BUNDLES.get(name)
+    return list(found[1]) if found else None
+
+
 def _bundle(name: str) -> dict[str, Any]:
     description, assets = _BUNDLES[name]
     return {

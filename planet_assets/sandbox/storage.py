@@ -15,8 +15,8 @@ import re
 import secrets
 import socket
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -32,7 +32,6 @@ from . import activation, answers
 from .billing import Start
 from .faults import Fault
 from .imagery import file_name
-from .life import Feature
 from .products import ITEM_TYPE
 from .world import World
 
@@ -40,22 +39,50 @@ PREFIX = "/storage/"
 _CHUNK_BYTES = 1 << 20
 _BUCKET = PREFIX + "planet-ondemand/{item_type}/{item_id}/{asset_type}"
 _STAMP = "%Y%m%dT%H%M%SZ"
-_TYPES = {".tif": "image/tiff", ".xml": "application/xml"}
+_TYPES = {
+    ".tif": "image/tiff",
+    ".xml": "application/xml",
+    ".json": "application/json",
+    ".zip": "application/zip",
+}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _IN_BODY = ("cut", "stall", "reset", "flip", "slow", "truncate-no-length")
 
 
-def signed(world: World, item_id: str, asset_type: str, key: str) -> str:
-    """Path and query of a fresh storage link."""
-    path = _BUCKET.format(item_type=ITEM_TYPE, item_id=item_id, asset_type=asset_type)
+def asset_path(item_id: str, asset_type: str) -> str:
+    """Where an asset's file lies in the store."""
+    return _BUCKET.format(item_type=ITEM_TYPE, item_id=item_id, asset_type=asset_type)
+
+
+def signed(world: World, path: str, *, key: str, life_s: float) -> str:
+    """A path of the store and its query: a fresh storage link."""
     query = {
         "X-Goog-Algorithm": "GOOG4-HMAC-SHA256",
         "X-Goog-Date": world.now().strftime(_STAMP),
-        "X-Goog-Expires": str(int(world.config.link_life_s)),
+        "X-Goog-Expires": str(int(life_s)),
         "user": key,
         "link": secrets.token_hex(8),
     }
     return f"{path}?{urlencode(query | {'X-Goog-Signature': _signature(world, path, query)})}"
+
+
+@dataclass(kw_only=True)
+class Object:
+    """A file in the store, as a link names it."""
+
+    path: Path
+    md5: str
+    name: str
+    """What Content-Disposition calls it."""
+    modified: datetime
+    about: dict[str, str]
+    """Where faults find it."""
+    start: Start | None = None
+    """What its first byte may cost; None is nothing."""
+
+
+Find = Callable[[World, Request], Awaitable[Object | Response]]
+"""From a request whose signature is good to the object, or to the store's refusal."""
 
 
 @dataclass(kw_only=True)
@@ -83,42 +110,33 @@ class _Body:
 class Storage:
     """Serves one object. An ASGI application, because faults need the connection itself."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, find: Find) -> None:
         self._world = world
+        self._find = find
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or charge and pour."""
         request, world = Request(scope, receive), self._world
-        refused = await self._refused(request)
-        if refused:
-            await refused(scope, receive, send)
+        found = self._refused(request) or await self._find(world, request)
+        if isinstance(found, Object) and world.faults.strike("html-200", **found.about):
+            found = answers.html(200, "Welcome to the guest network")
+        if isinstance(found, Response):
+            await found(scope, receive, send)
             return
-        feature, asset_type = _object(world, request)
-        path, md5 = await asyncio.wrap_future(world.file(feature, asset_type))
-        about = _about(request)
-        body = await self._body(request, path, _object_headers(feature, asset_type, path, md5))
+        body = await self._body(request, found)
         if isinstance(body, Response):
             await body(scope, receive, send)
             return
         for name in _IN_BODY:
-            fault = world.faults.strike(name, **about)
+            fault = world.faults.strike(name, **found.about)
             if fault:
                 body.faults[name] = fault
         resumes = body.start > 0 and request.headers.get("if-range") == body.headers["ETag"]
-        start = Start(
-            item_id=feature["id"],
-            asset_type=asset_type,
-            edition=world.edition(feature),
-            footprint=shape(feature["geometry"]),
-            link_id=request.query_params["link"],
-            resumes=resumes,
-            key=request.query_params["user"],
-            at=world.now(),
-        )
+        start = replace(found.start, resumes=resumes) if found.start else None
         await self._pour(scope, send, body, start)
 
-    async def _refused(self, request: Request) -> Response | None:
-        """The object store's refusals, in its own words."""
+    def _refused(self, request: Request) -> Response | None:
+        """The object store's refusals of a link, in its own words."""
         world, query = self._world, dict(request.query_params)
         signature = query.pop("X-Goog-Signature", "")
         if request.method != "GET" or not hmac.compare_digest(signature, _signature(world, request.url.path, query)):
@@ -126,21 +144,12 @@ class Storage:
         minted = datetime.strptime(query["X-Goog-Date"], _STAMP).replace(tzinfo=UTC)
         if (world.now() - minted).total_seconds() > float(query["X-Goog-Expires"]):
             return answers.storage_error(400, "ExpiredToken", "The provided token has expired.")
-        item_id, asset_type = request.path_params["item_id"], request.path_params["asset_type"]
-        feature, about = world.item(item_id), _about(request)
-        if feature is None or asset_type not in feature["assets"]:
-            return answers.storage_error(404, "NoSuchKey", "The specified key does not exist.")
-        held = world.kept.activations.get(activation.key(feature, asset_type))
-        if held and (held.sick or world.faults.strike("link-400", **about)):
-            held.sick = True
-            return answers.storage_error(400, "InvalidArgument", "Invalid argument.")
-        if world.faults.strike("html-200", **about):
-            return answers.html(200, "Welcome to the guest network")
         return None
 
-    async def _body(self, request: Request, path: Path, headers: dict[str, str]) -> _Body | Response:
+    async def _body(self, request: Request, found: Object) -> _Body | Response:
         """Which bytes are due: all (200), a part (206), or none (416)."""
-        world, about, size = self._world, _about(request), path.stat().st_size
+        world, about, path, headers = self._world, found.about, found.path, _object_headers(found)
+        size = path.stat().st_size
         if world.faults.strike("hostile-name", **about):
             headers["Content-Disposition"] = 'attachment; filename="../../hostile.tif"'
         if world.faults.strike("gzip", **about):
@@ -158,7 +167,7 @@ class Storage:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
         return _Body(status=206, path=path, start=first, length=last - first + 1, headers=headers)
 
-    async def _pour(self, scope: Scope, send: Send, body: _Body, start: Start) -> None:
+    async def _pour(self, scope: Scope, send: Send, body: _Body, start: Start | None) -> None:
         """Send the head and the bytes; the charge falls between them."""
         headers = dict(body.headers)
         truncated = body.stop_at("truncate-no-length")
@@ -166,7 +175,8 @@ class Storage:
             headers["Content-Length"] = str(body.length)
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": body.status, "headers": raw})
-        self._world.bill.start(start)
+        if start:
+            self._world.bill.start(start)
         sent, flip = 0, body.stop_at("flip")
         stops = {name: body.stop_at(name) for name in ("cut", "stall", "reset")}
         end = min([body.length, *(at for at in (truncated, *stops.values()) if at is not None)])
@@ -180,39 +190,63 @@ class Storage:
         if stops["stall"] is not None:
             await asyncio.sleep(body.faults["stall"].seconds)
         if any(at is not None for at in stops.values()):
-            self._hang_up(scope, reset=stops["reset"] is not None)
+            hang_up(self._world, scope, reset=stops["reset"] is not None)
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _hang_up(self, scope: Scope, *, reset: bool) -> None:
-        """End the connection in mid-body: politely (FIN), or by RST."""
-        wire = self._world.wires.get(tuple(scope.get("client") or ()))
-        if wire is None:
-            raise ConnectionError("cut by a fault")
-        if not reset:
-            wire.close()
-            return
-        wire.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        wire.abort()
+
+def hang_up(world: World, scope: Scope, *, reset: bool) -> None:
+    """End the connection before the answer is whole: politely (FIN), or by RST."""
+    wire = world.wires.get(tuple(scope.get("client") or ()))
+    if wire is None:
+        raise ConnectionError("cut by a fault")
+    if not reset:
+        wire.close()
+        return
+    wire.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wire.abort()
 
 
-def _object(world: World, request: Request) -> tuple[Feature, str]:
-    """The item and asset type that the path names; known to exist."""
-    feature = world.item(request.path_params["item_id"])
-    assert feature is not None
-    return feature, request.path_params["asset_type"]
+async def asset_object(world: World, request: Request) -> Object | Response:
+    """The file of an asset; its first byte costs."""
+    item_id, asset_type = request.path_params["item_id"], request.path_params["asset_type"]
+    feature = world.item(item_id)
+    if feature is None or asset_type not in feature["assets"]:
+        return no_such_key()
+    about = {"place": "storage", "path": request.url.path, "item": item_id, "asset_type": asset_type}
+    held = world.kept.activations.get(activation.key(feature, asset_type))
+    if held and (held.sick or world.faults.strike("link-400", **about)):
+        held.sick = True
+        return answers.storage_error(400, "InvalidArgument", "Invalid argument.")
+    path, md5 = await asyncio.wrap_future(world.file(feature, asset_type))
+    start = Start(
+        item_id=item_id,
+        asset_type=asset_type,
+        edition=world.edition(feature),
+        footprint=shape(feature["geometry"]),
+        link_id=request.query_params["link"],
+        resumes=False,
+        key=request.query_params["user"],
+        at=world.now(),
+    )
+    modified = answers.moment(feature["properties"]["published"])
+    name = file_name(item_id, asset_type)
+    return Object(path=path, md5=md5, name=name, modified=modified, about=about, start=start)
 
 
-def _object_headers(feature: Feature, asset_type: str, path: Path, md5: str) -> dict[str, str]:
-    name = file_name(feature["id"], asset_type)
-    published = answers.moment(feature["properties"]["published"])
+def no_such_key() -> Response:
+    """The store's 404."""
+    return answers.storage_error(404, "NoSuchKey", "The specified key does not exist.")
+
+
+def _object_headers(found: Object) -> dict[str, str]:
     return {
-        "Content-Type": _TYPES.get(Path(name).suffix, "application/octet-stream"),
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Type": _TYPES.get(Path(found.name).suffix, "application/octet-stream"),
+        "Content-Disposition": f'attachment; filename="{found.name}"',
         "Accept-Ranges": "bytes",
-        "ETag": f'"{md5}"',
-        "x-goog-hash": f"md5={base64.b64encode(bytes.fromhex(md5)).decode()}",
-        "Last-Modified": format_datetime(published.astimezone(UTC), usegmt=True),
+        "ETag": f'"{found.md5}"',
+        "x-goog-hash": f"md5={base64.b64encode(bytes.fromhex(found.md5)).decode()}",
+        "Last-Modified": format_datetime(found.modified.astimezone(UTC), usegmt=True),
     }
 
 
@@ -256,11 +290,6 @@ def _gzipped(path: Path) -> Path:
     return packed
 
 
-def _about(request: Request) -> dict[str, str]:
-    names = request.path_params
-    return {"place": "storage", "path": request.url.path, "item": names["item_id"], "asset_type": names["asset_type"]}
-
-
 def _signature(world: World, path: str, query: dict[str, str]) -> str:
     return hmac.new(world.kept.secret.encode(), f"{path}?{urlencode(query)}".encode(), "sha256").hexdigest()
 
@@ -272,4 +301,4 @@ async def foreign(request: Request) -> Response:
 
 def routes(world: World) -> list[BaseRoute]:
     """The routes of the second origin."""
-    return [Route(_BUCKET, Storage(world)), Route("/foreign", foreign)]
+    return [Route(_BUCKET, Storage(world, asset_object)), Route("/foreign", foreign)]
