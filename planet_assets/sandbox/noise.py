@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,3 +72,47 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
     """0 below low, 1 above high, a smooth rise between."""
     t = np.clip((value - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Irregular cells (Voronoi) around jittered points of a lattice; float32 arrays of the view's shape."""
+
+    chance: Array
+    """A number in [0, 1) of the cell."""
+    east: Array
+    """World metres from the cell's point."""
+    north: Array
+    border: Array
+    """World metres to the nearest border between cells."""
+
+
+def cells(x: Array, y: Array, size: float, seed: int, jitter: float = 0.65) -> Cells:
+    """The cells at world points. With so little jitter the four points around a sample almost always decide."""
+    column, row = np.floor(x / size - 0.5).astype(np.int64), np.floor(y / size - 0.5).astype(np.int64)
+    first_column, first_row = int(column.min()), int(row.min())
+    columns, rows = int(column.max()) - first_column + 2, int(row.max()) - first_row + 2
+    grid_x, grid_y = np.arange(first_column, first_column + columns), np.arange(first_row, first_row + rows)[:, None]
+    jolt_x, jolt_y = lattice(grid_x, grid_y, seed) - 0.5, lattice(grid_x, grid_y, seed + 1) - 0.5
+    points_x = np.ravel((0.5 + jitter * jolt_x + np.arange(columns)) * size).astype(np.float32)
+    points_y = np.ravel((0.5 + jitter * jolt_y + np.arange(rows)[:, None]) * size).astype(np.float32)
+    at = ((row - first_row) * columns + (column - first_column)).astype(np.int32)
+    local_x, local_y = (x - first_column * size).astype(np.float32), (y - first_row * size).astype(np.float32)
+
+    near_x, near_y, near_at, near_d = local_x, local_y, at, np.full(x.shape, np.inf, np.float32)
+    steps = []
+    for offset in (0, 1, columns, columns + 1):
+        index = at + np.int32(offset)
+        dx, dy = local_x - points_x.take(index), local_y - points_y.take(index)
+        distance = dx * dx + dy * dy
+        closer = distance < near_d
+        near_x, near_y = np.where(closer, dx, near_x), np.where(closer, dy, near_y)
+        near_at, near_d = np.where(closer, index, near_at), np.minimum(distance, near_d)
+        steps.append((dx, dy, distance))
+    border = np.full(x.shape, np.float32(size))
+    for dx, dy, distance in steps:
+        apart = np.sqrt((dx - near_x) ** 2 + (dy - near_y) ** 2)
+        other = apart > 1
+        np.minimum(border, (distance - near_d) / (2 * np.where(other, apart, 1)), out=border, where=other)
+    names = lattice(grid_x, grid_y, seed + 2).ravel()
+    return Cells(names.take(near_at), near_x, near_y, border)

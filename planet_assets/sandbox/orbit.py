@@ -175,14 +175,16 @@ def frames_near(
     """Imaged frames that may touch the bounds (west, south, east, north) between two moments, by plane and time."""
     first, last = ((moment - EPOCH).total_seconds() for moment in (start, end))
     west, south, east, north = bounds
+    centre = (west + east) / 2
+    # Half a footprint's diagonal is 21 km, which is 0.19 degrees of latitude.
+    margin = 0.25 / max(math.cos(math.radians(min(max(abs(south), abs(north)) + 0.4, 80))), 0.1)
     early, late = _elapsed_at(min(north + 0.4, 90)), _elapsed_at(max(south - 0.4, -90))
     for plane in PLANES:
         numbers = np.arange(math.floor((first - late) / SPACING_S) - 1, math.ceil((last - early) / SPACING_S) + 2)
         offsets = [subpoint(0, plane.local_hour, e)[0] for e in np.linspace(early, late, 9)]
         middle = [offsets[0] + _wrapped(o - offsets[0]) for o in offsets]
-        # Half a footprint's diagonal is 21 km; the drift of a satellite from its slot moves a strip by 0.1 degrees.
-        margin = 0.25 / max(math.cos(math.radians(min(max(abs(south), abs(north)) + 0.4, 80))), 0.1) + 0.2
-        centre, half = (west + east) / 2, (east - west) / 2 + margin + (max(middle) - min(middle)) / 2
+        # The drift of a satellite from its slot moves a strip by 0.1 degrees.
+        half = (east - west) / 2 + margin + 0.2 + (max(middle) - min(middle)) / 2
         node = (min(middle) + max(middle)) / 2 - numbers * SPACING_S / 240
         distance = np.abs((node - centre + 180) % 360 - 180)
         for number in numbers[distance <= half]:
@@ -190,7 +192,9 @@ def frames_near(
             step = strip.instrument.frame_s
             for count in range(math.floor(early / step), math.ceil(late / step) + 1):
                 frame = Frame(strip, count)
-                if frame.imaged and start <= frame.acquired <= end:
+                lon, lat = subpoint(strip.node_s, plane.local_hour, count * step)
+                near = abs(_wrapped(lon - centre)) <= (east - west) / 2 + margin and south - 0.25 <= lat <= north + 0.25
+                if near and frame.imaged and start <= frame.acquired <= end:
                     yield frame
 
 

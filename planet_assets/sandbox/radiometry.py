@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from . import sky
-from .landcover import SUPERDOVE_BANDS
 from .noise import Array, smoothstep
+from .spectra import SUPERDOVE_BANDS
 
 SR_SCALE = 10000
 RADIANCE_SCALE = 0.01
@@ -103,6 +103,11 @@ def mask_numbers(weather: sky.Fields, levels: sky.Levels, valid: Array) -> Array
     # UDM1 knows blackfill (bit 0) and cloud (bit 1).
     bands[7] = np.where(valid, 2 * (classes == sky.CLOUD), 1)
     return bands
+
+
+def blackfill(shape: tuple[int, ...]) -> Array:
+    """UDM2 outside the footprint: nothing but bit 0 of UDM1; uint8, (band, row, column)."""
+    return np.concatenate([np.zeros((7, *shape), np.uint8), np.ones((1, *shape), np.uint8)])
 
 
 def _whole(values: Array, least: int, most: int, dtype: type) -> Array:

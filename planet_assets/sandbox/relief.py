@@ -9,9 +9,6 @@ import numpy as np
 from .grid import View
 from .noise import Array, hash64, smoothstep
 
-RIVER_BASIN = 70e3
-"""Wavelength of the field whose zero line is the rivers' course, world metres."""
-
 
 @dataclass(frozen=True, slots=True)
 class Relief:

@@ -26,7 +26,7 @@ TRUE_PIXEL_M = 3.0
 """Planet's own pixel of orthorectified scenes."""
 SAMPLES = (16, 24)
 """Points along and across the track from which an item's percents are counted."""
-SAMPLE_DETAIL_M = 1500.0
+SAMPLE_DETAIL_M = 3000.0
 LOWEST_SUN = 5.0
 """Degrees below which nothing is imaged."""
 UDM2_SINCE = datetime(2018, 8, 1, tzinfo=UTC)

@@ -24,6 +24,8 @@ WIND_M_S = 6.0
 CLEAR, SNOW, SHADOW, LIGHT_HAZE, HEAVY_HAZE, CLOUD = range(6)  # also the order of UDM2's first bands
 UDM21_SINCE = (2023, 12)
 """Month from which Planet's mask knows no heavy haze."""
+_NEVER_SNOW = 19.0
+"""Degrees at sea level above which the highest mountain stays bare."""
 _NATURAL_CLOUD, _NATURAL_HAZE, _HEAVIER, _NATURAL_SHADOW = 0.27, 0.42, 0.3, 0.03
 
 
@@ -86,7 +88,7 @@ def fields(view: View, when: Moment, levels: Levels | None = None) -> Fields:
     haze = snow = np.zeros(cloud.shape, np.float32)
     if levels is None or not math.isinf(levels.light_haze) or not math.isinf(levels.heavy_haze):
         haze = drifted.fractal(160e3, 6, seed + 2, gain=0.55) + np.float32(0.25) * cloud
-    if levels is None or not math.isinf(levels.snow):
+    if (levels is None and when.temperature < _NEVER_SNOW) or (levels is not None and not math.isinf(levels.snow)):
         height = relief(view, when.seed).height
         snow = np.float32(0.0065) * height + 3 * view.fractal(9e3, 6, hash64(when.seed, 11))
     return Fields(cloud=cloud, shade=_density(sunward, seed), haze=haze, snow=snow)
