@@ -322,6 +322,14 @@ class AssetManager:
         ids = [job if isinstance(job, str) else job.id for job in jobs]
         return JobList(await self._runner(None, None).cancel(ids, by=by or self._name, reason=reason))
 
+    async def get_scene(self, scene_id: str, item_type: str = "PSScene") -> dict[str, Any]:
+        """A scene's record as Planet has it now, the GeoJSON feature that `plan` takes. Costs nothing.
+
+        Raises:
+            Gone: Planet has no such scene.
+        """
+        return await DataApi(self._planet()).item(item_type, scene_id)
+
     async def get_asset_info(self, scene_id: str, asset_type: str, item_type: str = "PSScene") -> dict[str, Any]:
         """What Planet says of one asset: status, available, permitted, md5. Costs nothing.
 

@@ -1,0 +1,95 @@
+"""What the JSON of the commands holds: quotas, plans and jobs under stable names. Areas in km², sizes in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planet_assets.model.job import DownloadJob
+    from planet_assets.model.plan import Plan, Want
+    from planet_assets.model.quota import QuotaInfo
+
+
+def quota_document(quota: QuotaInfo) -> dict[str, Any]:
+    """What may be used; what nobody knows is null."""
+    return {
+        "known": quota.is_known,
+        "limit_km2": quota.limit_km2,
+        "used_km2": quota.used_km2,
+        "pending_km2": quota.pending_km2,
+        "remaining_km2": quota.remaining_area_km2,
+        "usage": quota.usage_percentage,
+        "near_limit": quota.is_near_limit,
+        "interval": quota.interval,
+        "resets_at": quota.resets_at,
+        "source": quota.source,
+        "as_of": quota.as_of,
+        "account": quota.account,
+        "plan": quota.plan,
+        "why_unknown": quota.why_unknown,
+    }
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The impact, the verdict and the quota of a plan, and what it leaves out."""
+    return {
+        "plan": plan.id,
+        "made_at": plan.made_at,
+        "asset_types": plan.asset_types,
+        "impact": plan.impact.as_dict(),
+        "verdict": asdict(plan.verdict),
+        "quota": quota_document(plan.quota),
+        "files": [asdict(price) for price in plan.impact.wants],
+        "already_held": [{**_want(want), "held_path": want.held_path} for want in plan.already_held],
+        "under_way": [{**_want(want), "job": job_id} for want, job_id in plan.under_way],
+        "lacking": [{**_want(want), "reason": reason} for want, reason in plan.lacking],
+    }
+
+
+def job_document(job: DownloadJob) -> dict[str, Any]:
+    """A job as it stands; paths only of files that are there."""
+    return {
+        "id": job.id,
+        "batch_id": job.batch_id,
+        "status": job.status.value,
+        "item_type": job.item_type,
+        "scene_id": job.scene_id,
+        "asset_type": job.asset_type,
+        "route": job.route,
+        "account": job.account,
+        "file": job.downloaded_file_path,
+        "original_file": job.original_file_path,
+        "clipped_file": job.clipped_file_path,
+        "clip_outcome": job.clip_outcome,
+        "held_already": job.held_copy is not None,
+        "size_bytes": job.size_bytes,
+        "bytes_done": job.bytes_done,
+        "file_bytes": job.file_bytes,
+        "verified_by": job.verified_by,
+        "md5": job.digest or job.md5,
+        "km2": job.km2,
+        "held_km2": job.held_km2,
+        "spent_km2": job.spent_km2,
+        "attempts": job.attempts,
+        "error_kind": job.error_kind or None,
+        "error_message": job.error_message,
+        "look_again_at": None if job.status.is_final else job.not_before,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+    }
+
+
+def jobs_document(jobs: Iterable[DownloadJob]) -> dict[str, Any]:
+    """Jobs, and what they came to."""
+    listed = [job_document(job) for job in jobs]
+    counted: dict[str, int] = {}
+    for job in listed:
+        counted[job["status"]] = counted.get(job["status"], 0) + 1
+    spent, held = (sum(job[name] for job in listed) for name in ("spent_km2", "held_km2"))
+    return {"jobs": listed, "statuses": counted, "spent_km2": spent, "held_km2": held}
+
+
+def _want(want: Want) -> dict[str, Any]:
+    return {"item_type": want.item.item_type, "scene_id": want.item.id, "asset_type": want.asset_type}

@@ -1,0 +1,204 @@
+"""Reading what a command is given: scenes from files, a pipe, ids or a search; regions from files, text or a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from planet_assets.exceptions import Misused
+
+if TYPE_CHECKING:
+    from planet_assets.blocking import AssetManager
+    from planet_assets.model.plan import Plan
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """The options that `plan` and `download` share, as they were typed."""
+
+    scenes: tuple[str, ...]
+    assets: str | None
+    clip: str | None
+    roi: str | None
+    buffer_m: float | None
+    compression: str | None
+    output_format: str | None
+    cog: bool
+    overviews: bool
+    extent: str | None
+    directory: str | None
+    naming: str | None
+    max_concurrent: int | None
+    start: str | None
+    end: str | None
+    cloud: float | None
+    item_types: tuple[str, ...]
+    limit: int | None
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before anything is read.
+
+        Raises:
+            click.UsageError: options that contradict each other, or too few.
+        """
+        searching = self.start is not None or self.end is not None
+        if self.scenes and searching:
+            raise click.UsageError("Give scenes, or --from and --to to search for them, not both.")
+        if not self.scenes and not searching:
+            raise click.UsageError("Which scenes? Give a GeoJSON file, ids, - for stdin, or --from and --to to search.")
+        if self.clip and self.roi:
+            raise click.UsageError("--clip and --roi exclude each other: --clip cuts, --roi only leaves scenes out.")
+        if searching and not (self.clip or self.roi):
+            raise click.UsageError("A search needs --clip or --roi.")
+        if self.clipping() and not self.clip:
+            raise click.UsageError("Options for cutting need --clip.")
+        if STDIN in self.scenes and STDIN in (self.clip, self.roi):
+            raise click.UsageError("Only one thing can come from stdin.")
+
+    def clipping(self) -> dict[str, Any]:
+        """The wiki's clipping_config."""
+        return clipping_config(
+            self.buffer_m, self.compression, "COG" if self.cog else self.output_format, self.overviews, self.extent
+        )
+
+    def plan(self, manager: AssetManager) -> Plan | None:
+        """The plan of this wish; None when there are no scenes at all."""
+        clip, roi = read_region(self.clip), read_region(self.roi)
+        scenes = self._found(manager, clip or roi)
+        if not scenes:
+            return None
+        return manager.plan(
+            scenes,
+            asset_types(self.assets),
+            roi=roi,
+            output_dir=self.directory,
+            clip_to_roi=clip,
+            clipping_config=self.clipping(),
+            naming=self.naming,
+            max_concurrent=self.max_concurrent,
+        )
+
+    def _found(self, manager: AssetManager, region: Any) -> Sequence[Any]:
+        if self.scenes:
+            return read_scenes(self.scenes, manager, self.item_types)
+        found = manager.search(
+            region,
+            *dates(self.start, self.end),
+            cloud_cover_max=self.cloud,
+            item_types=self.item_types,
+            asset_types=asset_types(self.assets) or (),
+            limit=self.limit,
+        )
+        features: list[Any] = found["features"]
+        return features
+
+
+def clipping_config(
+    buffer_m: float | None, compression: str | None, output_format: str | None, overviews: bool, extent: str | None
+) -> dict[str, Any]:
+    """The options for cutting under the names of `clipping_config`, those that were given."""
+    given = {
+        "buffer_meters": buffer_m,
+        "compression": compression,
+        "output_format": output_format,
+        "create_overview": overviews or None,
+        "extent": extent,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def asset_types(text: str | None) -> list[str] | None:
+    """`a,b` as a list; None for what the settings say."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def dates(start: str | None, end: str | None) -> tuple[str, str]:
+    """Both ends of a search.
+
+    Raises:
+        click.UsageError: one is missing.
+    """
+    if start is None or end is None:
+        missing = "--from" if start is None else "--to"
+        raise click.UsageError(f"A search needs {missing}.")
+    return start, end
+
+
+def read_region(text: str | None) -> Any:
+    """A region as the library takes it: text, or the path of a file; `-` is read from stdin.
+
+    Raises:
+        Misused: it is neither.
+    """
+    if text is None:
+        return None
+    if text == STDIN:
+        return from_stdin("the region")
+    written_out = text.lstrip().startswith("{") or "(" in text
+    return text if written_out else Path(text)
+
+
+def read_scenes(given: Sequence[str], manager: AssetManager, item_types: Sequence[str]) -> list[Any]:
+    """Scenes from GeoJSON files, `-`, and ids (which Planet is asked for).
+
+    Raises:
+        Misused: a file that is no GeoJSON, or words that are neither file nor id.
+        Gone: Planet has no scene of this id.
+    """
+    scenes: list[Any] = []
+    for word in given:
+        if word == STDIN:
+            found = _from_text(from_stdin("scenes"), "stdin")
+        elif Path(word).suffix.lower() in (".json", ".geojson", ".ndjson", ".geojsonl") or Path(word).is_file():
+            found = _from_text(_file(Path(word)), word)
+        else:
+            found = [word]
+        scenes += [manager.get_scene(one, item_types[0]) if isinstance(one, str) else one for one in found]
+    return scenes
+
+
+def from_stdin(what: str) -> str:
+    """All of stdin; a person at a keyboard is told that it is being read."""
+    if sys.stdin.isatty():
+        click.echo(f"Reading {what} from the keyboard; end with Ctrl-D.", err=True)
+    return sys.stdin.buffer.read().decode("utf-8-sig", errors="replace")
+
+
+def _file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise Misused(f"The scenes {path} cannot be read: {reason}.", argument="scenes") from None
+
+
+def _from_text(text: str, where: str) -> list[Any]:
+    """Features of a FeatureCollection, a Feature, a list or one a line; or ids, one a line."""
+    text = text.strip()
+    if not text:
+        return []
+    if text[0] not in "{[":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        document = json.loads(text)
+    except ValueError as whole:
+        try:
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        except ValueError:
+            raise Misused(f"The scenes in {where} are no JSON: {whole}.", argument="scenes") from None
+    if isinstance(document, list):
+        return document
+    if document.get("type") == "FeatureCollection":
+        features = document.get("features")
+        if not isinstance(features, list):
+            raise Misused(f"The FeatureCollection in {where} has no features.", argument="scenes")
+        return features
+    return [document]
