@@ -264,6 +264,15 @@ def test_a_cut_inside_chunks_goes_on_too(fetcher, part, final):
         finish(fetcher.fetch(server.url(), part, promise()), final, promise())
 
 
+def test_chunks_that_end_before_the_promised_length(fetcher, part, final):
+    wanted = promise(md5=None, size_bytes=len(DATA))
+    with FaultServer(chunked(DATA[:350_000]), whole(DATA)) as server:
+        with pytest.raises(NetworkError):
+            fetcher.fetch(server.url(), part, wanted)
+        finish(fetcher.fetch(server.url(), part, wanted), final, wanted)
+        assert server.requests[1].offset == 350_000
+
+
 def test_a_bad_chunk_breaks_the_transfer(fetcher, part, final):
     with FaultServer(chunked(DATA, bad_at=20), whole(DATA)) as server:
         with pytest.raises(NetworkError):
