@@ -215,8 +215,6 @@ class Throttle:
 
 def _jobs_of(plan: Plan, account: str, terms: Terms, now: datetime) -> list[tuple[DownloadJob, float]]:
     """A job for every want of a plan, with the km² to reserve for it."""
-    prices = {(one.item_id, one.asset_type): one.data_km2 for one in plan.impact.wants}
-
     def job(want: Want, km2: float) -> DownloadJob:
         return DownloadJob(
             id=uuid.uuid4().hex,
@@ -238,7 +236,7 @@ def _jobs_of(plan: Plan, account: str, terms: Terms, now: datetime) -> list[tupl
             md5=want.held_digest,
         )
 
-    new = [(want, prices[want.item.id, want.asset_type]) for want in plan.wants]
+    new = [(want, full_km2(want.item, want.asset_type)) for want in plan.wants]  # exact; the impact's sums are quick
     return [
         *((job(want, km2), km2) for want, km2 in new),
         *((job(want, 0.0), 0.0) for want in plan.already_held),
