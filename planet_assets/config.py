@@ -7,9 +7,13 @@ TOML file. They are read when a manager is made, never at import, and do not cha
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import json
 import os
+import re
 import tomllib
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,7 +35,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 class Section(BaseModel):
     """A group of settings; unknown keys are refused by name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class RateLimits(Section):
@@ -71,7 +75,12 @@ class Settings(BaseSettings):
     """Every setting with its default."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
     max_concurrent_downloads: Annotated[int, Field(ge=1, le=64)] = 3
@@ -146,6 +155,11 @@ def origins(config: Mapping[str, Any] | None = None) -> list[tuple[str, Any, str
     return [(key, value, where.get(key, "default")) for key, value in values.items()]
 
 
+def described() -> list[tuple[str, Any, str]]:
+    """(dotted key, default, what it means) of every setting; a section's own line comes before its keys."""
+    return _described(Settings, "")
+
+
 def config_path() -> Path:
     """The configuration file: `PLANET_ASSETS_CONFIG`, or config.toml in the user's configuration folder."""
     named = os.environ.get("PLANET_ASSETS_CONFIG")
@@ -185,7 +199,41 @@ def http_options(settings: Settings) -> dict[str, Any]:
     `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured; otherwise the system's trust store where `truststore` is
     installed.
     """
-    return {"proxy": settings.proxy, "verify": _trust(), "trust_env": True}
+    here = _is_here(settings.planet.api_url)
+    return {"proxy": None if here else settings.proxy, "verify": _trust(), "trust_env": not here}
+
+
+def network_words(settings: Settings) -> dict[str, str]:
+    """Which proxy and which certificates will be used, in words and without passwords."""
+    found = {} if _is_here(settings.planet.api_url) else urllib.request.getproxies()
+    proxies = {"setting proxy": settings.proxy} if settings.proxy else found
+    named = [f"{name}={os.environ[name]}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+    system = importlib.util.find_spec("truststore") is not None
+    words = ", ".join(f"{name}: {url}" for name, url in sorted(proxies.items()) if url)
+    return {
+        "proxy": without_password(words) or "none",
+        "trust": ", ".join(named) or ("the system's trust store" if system else "the certificates of certifi"),
+    }
+
+
+def without_password(text: str) -> str:
+    """The text with user and password taken out of every address in it."""
+    return re.sub(r"//[^/@\s]+@", "//***@", text)
+
+
+def _is_here(url: str) -> bool:
+    """True for an address on this machine, as a sandbox has: no proxy can reach it."""
+    return urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _described(section: type[BaseModel], prefix: str) -> list[tuple[str, Any, str]]:
+    lines: list[tuple[str, Any, str]] = []
+    for name, field in section.model_fields.items():
+        inner = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        lines.append((f"{prefix}{name}", None if inner else field.default, field.description or ""))
+        if inner:
+            lines += _described(type(field.default), f"{prefix}{name}.")
+    return lines
 
 
 def _trust() -> Any:

@@ -362,7 +362,7 @@ class AssetManager:
                 rates=self.settings.rate_limits.model_dump(),
                 retry_attempts=self.settings.retry_attempts,
                 retry_delay_s=self.settings.retry_delay,
-                verify=configuration.http_options(self.settings)["verify"],
+                **configuration.http_options(self.settings),
             )
         return self._session
 
@@ -405,6 +405,7 @@ class AssetManager:
             chunk_bytes=self.settings.download_chunk_size,
             verify=options["verify"],
             proxy=options["proxy"],
+            trust_env=options["trust_env"],
         )
 
         async def consent(job: DownloadJob, km2: float) -> bool:

@@ -45,6 +45,7 @@ class Session:
         retry_attempts: int = 3,
         retry_delay_s: float = 1.0,
         user_agent: str = "planet-assets",
+        proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
         trust_env: bool = True,
         chance: Callable[[], float] = random.random,
@@ -60,6 +61,7 @@ class Session:
             retry_attempts: Tries after the first.
             retry_delay_s: First pause before a try; it doubles.
             user_agent: How we introduce ourselves.
+            proxy: Address of a proxy; None takes the environment's if `trust_env`.
             verify: How certificates are checked.
             trust_env: Whether proxies and SSL_CERT_FILE of the environment count.
             chance: Numbers from 0 to 1, which scatter the pauses.
@@ -75,6 +77,7 @@ class Session:
         self._attempts = retry_attempts
         self._base_s = retry_delay_s
         self._user_agent = user_agent
+        self._proxy = proxy
         self._verify = verify
         self._trust_env = trust_env
         self._chance = chance
@@ -187,12 +190,17 @@ class Session:
         return self._lines[loop]
 
     def _opened(self) -> _Line:
-        client = httpx.AsyncClient(
-            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
-            verify=self._verify,
-            trust_env=self._trust_env,
-            limits=httpx.Limits(max_connections=MOST_AT_ONCE * len(self._paces), max_keepalive_connections=8),
-        )
+        try:
+            client = httpx.AsyncClient(
+                headers={"User-Agent": self._user_agent, "Accept": "application/json"},
+                proxy=self._proxy,
+                verify=self._verify,
+                trust_env=self._trust_env,
+                limits=httpx.Limits(max_connections=MOST_AT_ONCE * len(self._paces), max_keepalive_connections=8),
+            )
+        except (ValueError, ImportError, httpx.InvalidURL):
+            hint = "It looks like http://host:port."
+            raise Misused("The proxy setting cannot be used.", hint=hint, argument="proxy") from None
         answers = Discreet(Strict(Wire(client), self._clock), self.auth, httpx.URL(self.api_url))
         paced = Paced(answers, self._paces, self._clock)
         patient = Patient(paced, self._clock, attempts=self._attempts, base_s=self._base_s, chance=self._chance)
