@@ -13,15 +13,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from planet_assets.exceptions import Misused
 from planet_assets.model.item import Item
 from planet_assets.model.plan import DownloadImpact, WantImpact
 from planet_assets.model.selection import Chosen
 from planet_assets.rules.area import areas_km2, geodesic_km2, overlap_km2
+from planet_assets.rules.bundles import BUNDLES, bundles_for
 from planet_assets.rules.charges import ASSUMPTIONS, is_charged
 from planet_assets.rules.naming import is_raster
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
+
+Ref = tuple[str, str]
+"""Item type and id."""
+
+Want = tuple[Item, str]
+"""An item and an asset type."""
 
 BYTES_PER_PIXEL = {"analytic_3b": 6, "analytic_4b": 8, "analytic_8b": 16, "visual": 4, "udm2": 8}
 """Bands times bytes a sample. Source: confirmed (support 37303224472733)."""
@@ -32,6 +40,9 @@ STORED_SHARE = {"udm2": (0.004, 0.03), "visual": (0.35, 0.9)}
 DEFAULT_SHARE = (0.55, 1.0)
 SMALL_FILE_BYTES = (5_000, 40_000)
 """XML and RPC files."""
+
+MINIMUM_CLIP_KM2 = 0.01
+"""The least a clip charges. Source: confirmed for Premium plans (support 4408257291793), assumed for the rest."""
 
 ACTIVATION_S = 200.0
 """Mean time of an activation. Source: reported (contract 2.5)."""
@@ -62,8 +73,9 @@ def estimate(
     items = list({item.ref: item for item, _ in chosen.fetch}.values())
     full = dict(zip((item.ref for item in items), areas_km2([item.footprint for item in items]), strict=True))
     inside = full if roi is None else _inside(items, roi)
+    ordered = orders_prices(chosen.fetch, inside)
     wants = tuple(
-        _one(item, asset_type, float(full[item.ref]), float(inside[item.ref]), (learned or {}).get(asset_type))
+        _one(item, asset_type, full[item.ref], inside[item.ref], ordered[item.ref, asset_type], learned or {})
         for item, asset_type in chosen.fetch
     )
     low, high = sum(want.bytes_low for want in wants), sum(want.bytes_high for want in wants)
@@ -104,17 +116,47 @@ def _inside(items: Sequence[Item], roi: BaseGeometry) -> dict[tuple[str, str], f
     return dict(zip((item.ref for item in items), areas, strict=True))
 
 
-def _one(item: Item, asset_type: str, full_km2: float, inside_km2: float, learned: float | None) -> WantImpact:
-    low, high = size_bytes(item, asset_type, full_km2)
-    if learned:
-        low, high = int(0.8 * learned * full_km2), int(1.25 * learned * full_km2)
-    charged = is_charged(asset_type)
+def orders_prices(wants: Sequence[Want], inside: Mapping[Ref, float]) -> dict[tuple[Ref, str], float]:
+    """What an order with a clip charges for each asset, km².
+
+    An order charges an item once for each product bundle (two bundles of one item: assumed twice), whatever files the
+    bundle holds; the charge stands with the first asset of the bundle. Without a bundle that delivers an asset it is
+    priced alone. Each clip charges at least `MINIMUM_CLIP_KM2`.
+    """
+    prices: dict[tuple[Ref, str], float] = {}
+    types: dict[Ref, list[str]] = {}
+    for item, asset_type in wants:
+        types.setdefault(item.ref, []).append(asset_type)
+    for item in {item.ref: item for item, _ in wants}.values():
+        delivered: set[str] = set()
+        for asset_type in types[item.ref]:
+            new = asset_type not in delivered and is_charged(asset_type)
+            prices[item.ref, asset_type] = max(inside[item.ref], MINIMUM_CLIP_KM2) if new else 0.0
+            delivered |= _beside(asset_type, types[item.ref], item.assets) if new else set()
+    return prices
+
+
+def _beside(asset_type: str, wanted: Sequence[str], available: Sequence[str]) -> set[str]:
+    """What comes in the same bundle as an asset, among what is wanted."""
+    try:
+        bundles = bundles_for(wanted, available)
+    except Misused:
+        return {asset_type}
+    return {one for name in bundles if asset_type in BUNDLES[name] for one in BUNDLES[name]}
+
+
+def _one(
+    item: Item, asset_type: str, full: float, inside: float, ordered: float, learned: Mapping[str, float]
+) -> WantImpact:
+    low, high = size_bytes(item, asset_type, full)
+    if rate := learned.get(asset_type):
+        low, high = int(0.8 * rate * full), int(1.25 * rate * full)
     return WantImpact(
         item_id=item.id,
         asset_type=asset_type,
-        data_km2=full_km2 if charged else 0.0,
-        orders_km2=inside_km2 if charged else 0.0,
-        overlap_km2=inside_km2,
+        data_km2=float(full) if is_charged(asset_type) else 0.0,
+        orders_km2=float(ordered),
+        overlap_km2=float(inside),
         bytes_low=low,
         bytes_high=high,
     )
