@@ -21,7 +21,7 @@ from planet_assets.flow.search import FeatureCollection, Moment
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
-from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.planet.auth import PlanetAuth
 
 T = TypeVar("T")
@@ -150,6 +150,10 @@ class AssetManager:
     def cancel(self, jobs: Iterable[str | DownloadJob], **options: Any) -> JobList:
         """End jobs that nobody works on."""
         return _LOOP.run(self._door.cancel(jobs, **options))
+
+    def check_key(self) -> list[Subscription]:
+        """Ask Planet whether it accepts the key; the subscriptions it lists for it."""
+        return _LOOP.run(self._door.check_key())
 
     def get_scene(self, scene_id: str, item_type: str = "PSScene") -> dict[str, Any]:
         """A scene's record as Planet has it now; costs nothing."""

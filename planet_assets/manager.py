@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from planet_assets import config as configuration
-from planet_assets.exceptions import LibraryLocked, Misused
+from planet_assets.exceptions import AssetError, KeyRefused, LibraryLocked, Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
+from planet_assets.flow.files import refuse_small_disk
 from planet_assets.flow.plan import Request, Scenes, alike, read_request
 from planet_assets.flow.run import Runner, in_order
 from planet_assets.flow.search import FeatureCollection, Moment, asset_info
 from planet_assets.flow.search import search as search_flow
 from planet_assets.library import items as item_rows
 from planet_assets.library import jobs as job_rows
-from planet_assets.library.engine import Library
+from planet_assets.library.engine import Library, working
 from planet_assets.model.item import items_from
 from planet_assets.model.job import DownloadJob, JobList, Terms
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
-from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.planet.auth import PlanetAuth
 from planet_assets.planet.data import DataApi
 from planet_assets.planet.quota import QuotaApi
 from planet_assets.planet.session import Session
 
 REPLANS = 3
+STALE = timedelta(minutes=5)
+"""Age of a plan from which the quota is read again before anything is reserved."""
 
 
 class AssetManager:
@@ -211,20 +215,16 @@ class AssetManager:
         allow = self.settings.quota.allow_unknown if allow_unknown_quota is None else allow_unknown_quota
         hook = self._hook(confirm)
         refuse_unpaid(plan, allow_unknown=allow or hook is ask_on_terminal)
+        await asyncio.to_thread(refuse_small_disk, plan)
         decision = await decide(plan, hook, self._clock.now())
-        terms = self._terms(allow or decision.allow_unknown_quota)
-        runner = self._runner(max_concurrent, hook)
-        if not decision.proceed:
-            return JobList(in_order(plan, await runner.refuse(plan, decision, plan.quota.account, terms)))
-        refuse_unpaid(plan, allow_unknown=terms.allow_unknown_quota)
-        new = await runner.start(plan, plan.quota.account, terms)
-        new = await runner.settle_lacking(plan, new)
-        theirs = [job_id for _, job_id in plan.under_way]
-        taken = await runner.take_over(theirs) if theirs else []
-        done = await self._driven(runner, [*new, *taken])
-        mine = {job.id for job in taken}
-        followed = await runner.follow([job_id for job_id in theirs if job_id not in mine])
-        return JobList(in_order(plan, [*done, *followed]))
+        account, terms = plan.quota.account, self._terms(allow or decision.allow_unknown_quota)
+        with self._runner(max_concurrent, hook) as runner:
+            if not decision.proceed:
+                return JobList(in_order(plan, await runner.refuse(plan, decision, account, terms)))
+            refuse_unpaid(plan, allow_unknown=terms.allow_unknown_quota)
+            if self._clock.now() - plan.made_at > STALE:
+                await self.get_quota_info()  # others spend too; the reservation looks at what is known last
+            return JobList(await runner.carry_out(plan, account, terms))
 
     async def activate_and_download_assets(
         self,
@@ -284,7 +284,8 @@ class AssetManager:
     ) -> JobList:
         """Finish what an earlier process left: after a crash, a night, a Ctrl-C.
 
-        Nothing is asked unless going on costs more than was confirmed. Jobs of a living process are left to it.
+        Nothing is asked unless going on costs more than was confirmed. Jobs of a living process are left to it, and jobs
+        that spend from another subscription to a key of that.
 
         Args:
             jobs: ids or jobs; everything unfinished otherwise.
@@ -292,10 +293,19 @@ class AssetManager:
             max_concurrent: downloads side by side.
         """
         left = await asyncio.to_thread(job_rows.unfinished, self.library)
-        wanted = None if jobs is None else {job if isinstance(job, str) else job.id for job in jobs}
-        ids = [job.id for job in left if wanted is None or job.id in wanted]
-        runner = self._runner(max_concurrent, self._hook(confirm))
-        return JobList(await self._driven(runner, await runner.take_over(ids)))
+        if jobs is not None:
+            wanted = {job if isinstance(job, str) else job.id for job in jobs}
+            left = [job for job in left if job.id in wanted]
+        mine = await self._account()
+        if jobs is not None and (foreign := [job for job in left if job.account != mine]):
+            raise Misused(
+                f"Job {foreign[0].id} spends from account {foreign[0].account}, this key from {mine or 'an unknown one'}.",
+                hint="Resume it with a key of that subscription.",
+                argument="jobs",
+            )
+        with self._runner(max_concurrent, self._hook(confirm)) as runner:
+            taken = await runner.take_over([job.id for job in left if job.account == mine])
+            return JobList(await runner.run_shown(taken))
 
     async def retry_failed_downloads(
         self, failed_jobs: Sequence[DownloadJob], *, confirm: Hook | bool = False, max_concurrent: int | None = None
@@ -318,9 +328,31 @@ class AssetManager:
         return JobList(done)
 
     async def cancel(self, jobs: Iterable[str | DownloadJob], *, by: str = "", reason: str = "") -> JobList:
-        """End jobs that nobody works on; what they had reserved is free again, what they have spent stays spent."""
+        """End jobs that nobody works on; what they had reserved is free again, what they have spent stays spent.
+
+        Their part files go, unless `cleanup_temp_files` is off. Those of failed jobs stay, for a retry goes on with them.
+        """
         ids = [job if isinstance(job, str) else job.id for job in jobs]
-        return JobList(await self._runner(None, None).cancel(ids, by=by or self._name, reason=reason))
+        tidy = self.settings.cleanup_temp_files
+        with self._runner(None, None) as runner:
+            return JobList(await runner.cancel(ids, by=by or self._name, reason=reason, tidy=tidy))
+
+    async def check_key(self) -> list[Subscription]:
+        """Ask Planet whether it accepts the key; costs nothing.
+
+        Returns:
+            The subscriptions it lists for the key; none where it does not tell.
+
+        Raises:
+            KeyRefused: Planet does not know the key.
+        """
+        await DataApi(self._planet()).check_key()
+        try:
+            return await QuotaApi(self._planet()).subscriptions()
+        except KeyRefused:
+            raise
+        except AssetError:
+            return []
 
     async def get_scene(self, scene_id: str, item_type: str = "PSScene") -> dict[str, Any]:
         """A scene's record as Planet has it now, the GeoJSON feature that `plan` takes. Costs nothing.
@@ -396,7 +428,13 @@ class AssetManager:
             return self.get_user_confirmation if confirm else None
         return confirm
 
-    def _runner(self, max_concurrent: int | None, hook: Hook | None) -> Runner:
+    async def _account(self) -> str:
+        """Whose quota the key spends from; Planet is asked where the library has not seen the key yet."""
+        account = accounts.account_of(self.library, self.auth.digest)
+        return (await self.get_quota_info()).account if account.startswith("key:") else account
+
+    @contextmanager
+    def _runner(self, max_concurrent: int | None, hook: Hook | None) -> Iterator[Runner]:
         from planet_assets.transfer.fetch import Fetcher
 
         options = configuration.http_options(self.settings)
@@ -408,18 +446,25 @@ class AssetManager:
             trust_env=options["trust_env"],
         )
 
-        async def consent(job: DownloadJob, km2: float) -> bool:
-            return await self._agrees_to_more(job, km2, hook)
+        one_at_a_time = asyncio.Lock()
 
-        return Runner(
-            library=self.library,
-            api=DataApi(self._planet()),
-            fetcher=fetcher,
-            clock=self._clock,
-            concurrent=self._concurrent(max_concurrent),
-            by=self._name,
-            consent=consent,
-        )
+        async def consent(job: DownloadJob, km2: float) -> bool:
+            async with one_at_a_time:
+                return await self._agrees_to_more(job, km2, hook)
+
+        with working() as owner, fetcher:
+            yield Runner(
+                library=self.library,
+                api=DataApi(self._planet()),
+                fetcher=fetcher,
+                clock=self._clock,
+                concurrent=self._concurrent(max_concurrent),
+                by=self._name,
+                consent=consent,
+                owner=owner,
+                callback=self.progress_callback,
+                show=self.show_progress,
+            )
 
     async def _agrees_to_more(self, job: DownloadJob, km2: float, hook: Hook | None) -> bool:
         """Ask about cost that nobody has confirmed; with nobody to ask, agree only where the caller said so."""
@@ -429,12 +474,6 @@ class AssetManager:
         feature = await self._feature(job)
         extra = planning.extra_plan(job, km2, items_from([feature])[0], quota, self._clock.now())
         return (await decide(extra, hook, self._clock.now())).proceed
-
-    async def _driven(self, runner: Runner, jobs: Sequence[DownloadJob]) -> list[DownloadJob]:
-        try:
-            return await runner.run_shown(jobs, callback=self.progress_callback, show=self.show_progress)
-        finally:
-            runner.fetcher.close()
 
     async def _feature(self, job: DownloadJob) -> dict[str, Any]:
         """A scene's record from the library, or from Planet."""

@@ -16,6 +16,9 @@ from planet_assets.view.units import UNKNOWN, human_bytes, human_cloud, human_ti
 NUMBERS = frozenset({"cloud", "files", "km²", "km² full", "km² in ROI", "size"})
 """Columns that stand to the right."""
 
+SHORT_ID = 8
+"""Signs of a job's id that tell jobs apart in practice."""
+
 PROSE = "file or error"
 """The column that may run over several lines."""
 
@@ -69,13 +72,19 @@ def _impact_row(name: str, item: Item | None, wants: Sequence[WantImpact], has_r
     ]
 
 
-def jobs_table(jobs: Sequence[DownloadJob]) -> str:
-    """One row a job: how far it has come, what the ledger counts for it, and its file or what went wrong."""
+def jobs_table(jobs: Sequence[DownloadJob], *, ids: bool = False) -> str:
+    """One row a job: how far it has come, what the ledger counts for it, and its file or what went wrong.
+
+    Args:
+        jobs: What to list.
+        ids: True to begin each row with the first signs of the job's id, by which commands find it.
+    """
     if not jobs:
         return "No jobs."
     folder = common_folder(jobs)
     rows = [
         [
+            job.id[:SHORT_ID] if ids else "",
             plain(job.scene_id),
             plain(job.asset_type),
             _status(job),
@@ -85,7 +94,8 @@ def jobs_table(jobs: Sequence[DownloadJob]) -> str:
         ]
         for job in jobs
     ]
-    table = as_text(Grid(head=["scene", "asset", "status", "size", "km²", PROSE], rows=rows))
+    head = ["job", "scene", "asset", "status", "size", "km²", PROSE]
+    table = as_text(Grid(head=head, rows=rows).used())
     return f"{table}\nFiles are in {plain(folder)}" if folder else table
 
 
