@@ -32,17 +32,12 @@ async def run_in(namespace: dict[str, Any], source: str, name: str) -> None:
 def run(source: str, name: str, namespace: dict[str, Any] | None = None) -> dict[str, Any]:
     """Run a source on a loop of its own and return its namespace."""
     scope: dict[str, Any] = {"__name__": "__main__"} if namespace is None else namespace
-
-    async def story() -> None:
-        await run_in(scope, source, name)
-        await close_managers()
-
-    asyncio.run(story())
+    asyncio.run(run_in(scope, source, name))
     return scope
 
 
 async def close_managers() -> None:
-    """Close what snippets leave open, while the sandbox still answers; they need not, but tests count sockets."""
+    """Close what snippets left open, while the sandbox still answers: they need not, but here a warning is an error."""
     for door in [each for each in gc.get_objects() if isinstance(each, blocking.AssetManager)]:
         await asyncio.to_thread(door.close)
     for manager in [each for each in gc.get_objects() if isinstance(each, AssetManager)]:

@@ -109,9 +109,20 @@ def scene(catalog, tmp_path, monkeypatch, capsys, request):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("planet_assets.flow.consent.can_ask", lambda: True)
     monkeypatch.setattr(builtins, "input", lambda question: asked.append(question) or "y")
-    with sandboxes.running(catalog=catalog, pixel_size_m=pixel_size_m) as sandbox:
+    with sandboxes.running(catalog=repixelled(catalog, pixel_size_m), pixel_size_m=pixel_size_m) as sandbox:
         visit(monkeypatch, sandbox, tmp_path)
         yield Scene(sandbox, capsys, asked)
+        asyncio.run(close_managers())
+
+
+def repixelled(catalog, pixel_size_m):
+    """The catalog, its records telling this size of pixels, which the sandbox then makes."""
+    found = json.loads(catalog.read_text())
+    for feature in found["features"]:
+        feature["properties"]["pixel_resolution"] = pixel_size_m
+    path = catalog.with_name(f"catalog-{pixel_size_m}.json")
+    path.write_text(json.dumps(found))
+    return path
 
 
 def visit(monkeypatch, sandbox, folder):
@@ -201,8 +212,10 @@ async def clipping_configuration(scene):
     import rasterio
 
     scene.clipped()
-    with rasterio.open(scene.names["downloads"][0].clipped_file_path) as file:
-        assert file.compression.name == "lzw" and file.overviews(1)
+    for job in scene.jobs():
+        with rasterio.open(job.clipped_file_path) as file:
+            assert file.compression.name == "lzw"
+            assert file.overviews(1) or min(file.width, file.height) < 128
 
 
 async def states(scene):
@@ -338,7 +351,6 @@ def test_snippet_runs(snippet, scene):
         await scene.run(source, snippet.heading)
         await AFTER[snippet.heading](scene)
         await bill_is_known(scene, spent)
-        await close_managers()
 
     asyncio.run(story())
 
@@ -375,7 +387,6 @@ def test_errors_carry_the_words_of_the_page(scene, monkeypatch, tmp_path, catalo
         async def story():
             await scene.run(PREAMBLE, "preamble")
             await scene.run(wikipage.source(page(), snippet), snippet.heading)
-            await close_managers()
 
         asyncio.run(story())
         assert "Quota limit reached - try fewer scenes" in scene.output
@@ -401,7 +412,6 @@ def test_a_name_is_unbound_when_nothing_failed(scene):
         await scene.run(original("Robust Download with Error Recovery"), "as published")
         with pytest.raises(NameError, match="retry_successful"):
             await scene.run("await robust_download_workflow(asset_manager, scenes, roi)", "usage")
-        await close_managers()
 
     asyncio.run(story())
 
@@ -410,7 +420,6 @@ def test_high_priority_came_last(scene):
     async def story():
         await scene.run(PREAMBLE, "preamble")
         await scene.run(original("3. Automated Download Management"), "as published")
-        await close_managers()
 
     asyncio.run(story())
     assert "Processing 3 scenes...\nProcessing 2 scenes..." in scene.output
@@ -420,7 +429,6 @@ def test_the_availability_filter_dropped_inactive_assets(scene):
     async def story():
         await scene.run(PREAMBLE, "preamble")
         await scene.run(original("3. Asset activation failures"), "as published")
-        await close_managers()
 
     asyncio.run(story())
     assert scene.names["available_scenes"] == []
@@ -445,7 +453,6 @@ def test_a_hook_may_be_given_instead_of_the_dialog(scene):
         await scene.run(PREAMBLE, "preamble")
         scene.names["asset_manager"].get_user_confirmation = hook
         await scene.run("downloads = await asset_manager.activate_and_download_assets(scenes[:1])", "usage")
-        await close_managers()
 
     asyncio.run(story())
     scene.jobs()
