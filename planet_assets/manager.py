@@ -284,8 +284,8 @@ class AssetManager:
     ) -> JobList:
         """Finish what an earlier process left: after a crash, a night, a Ctrl-C.
 
-        Nothing is asked unless going on costs more than was confirmed. Jobs of a living process are left to it, and jobs
-        that spend from another subscription to a key of that.
+        Nothing is asked unless going on costs more than was confirmed. Jobs of a living process are left to it, and
+        jobs that spend from another subscription to a key of that.
 
         Args:
             jobs: ids or jobs; everything unfinished otherwise.
@@ -299,7 +299,7 @@ class AssetManager:
         mine = await self._account()
         if jobs is not None and (foreign := [job for job in left if job.account != mine]):
             raise Misused(
-                f"Job {foreign[0].id} spends from account {foreign[0].account}, this key from {mine or 'an unknown one'}.",
+                f"Job {foreign[0].id} spends from account {foreign[0].account}, this key from {mine}.",
                 hint="Resume it with a key of that subscription.",
                 argument="jobs",
             )
@@ -330,7 +330,7 @@ class AssetManager:
     async def cancel(self, jobs: Iterable[str | DownloadJob], *, by: str = "", reason: str = "") -> JobList:
         """End jobs that nobody works on; what they had reserved is free again, what they have spent stays spent.
 
-        Their part files go, unless `cleanup_temp_files` is off. Those of failed jobs stay, for a retry goes on with them.
+        Their part files go, unless `cleanup_temp_files` is off. Those of failed jobs stay: a retry goes on with them.
         """
         ids = [job if isinstance(job, str) else job.id for job in jobs]
         tidy = self.settings.cleanup_temp_files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +57,7 @@ async def call_hook(hook: Hook, plan: Plan, now: datetime) -> Decision:
     if inspect.isawaitable(answer):
         answer = await answer
     if isinstance(answer, Decision):
-        return answer
+        return _within_limit(answer, plan)
     if not isinstance(answer, bool) and answer is not None:
         raise Misused(
             f"The confirmation hook answered {answer!r}.", hint="Return True, False or a Decision.", argument="confirm"
@@ -72,27 +73,33 @@ async def call_hook(hook: Hook, plan: Plan, now: datetime) -> Decision:
     )
 
 
+def _within_limit(decision: Decision, plan: Plan) -> Decision:
+    """A yes that was given up to some area is a no to more."""
+    if not decision.proceed or plan.impact.area_km2 <= decision.limit_km2:
+        return decision
+    words = f"{plan.impact.area_km2:,.2f} km² would be charged, {decision.limit_km2:,.2f} km² were agreed to."
+    return replace(decision, proceed=False, reason=f"{decision.reason} {words}".strip())
+
+
 def _takes(hook: Hook) -> int:
+    """How many arguments the hook wants: one that it needs, or two; a wrapper that takes any number is given two."""
     try:
-        inspect.signature(hook).bind(None, None)
-    except TypeError:
-        pass
+        signature = inspect.signature(hook)
     except ValueError:  # a builtin without a signature
         return 1
-    else:
-        return 2
-    try:
-        inspect.signature(hook).bind(None)
-    except TypeError:
-        raise Misused(
-            "The confirmation hook takes neither (plan) nor (quota_info, download_impact).", argument="confirm"
-        ) from None
-    return 1
+    any_number = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in signature.parameters.values())
+    for arguments in ((None, None), (None,)) if any_number else ((None,), (None, None)):
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        return len(arguments)
+    raise Misused("The confirmation hook takes neither (plan) nor (quota_info, download_impact).", argument="confirm")
 
 
 async def decide(plan: Plan, hook: Hook | None, now: datetime) -> Decision:
-    """The answer to a plan: asked of the hook, or given at once when nobody is to be asked or nothing is spent."""
-    if hook is None:
+    """The answer to a plan: asked of the hook, or given at once when nobody is to be asked or nothing is fetched."""
+    if hook is None or not plan.wants:
         return Decision(proceed=True, by="nobody was asked", at=now, limit_km2=plan.impact.area_km2)
     return await call_hook(hook, plan, now)
 

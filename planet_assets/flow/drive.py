@@ -23,6 +23,7 @@ from planet_assets.exceptions import (
     LibraryLocked,
     NetworkError,
     NotYet,
+    QuotaError,
     TryLater,
 )
 from planet_assets.library import jobs as job_rows
@@ -44,7 +45,6 @@ class Track:
 
     def __init__(self, job: DownloadJob, library: Library, *, by: str, tell: Listener) -> None:
         self.job = job
-        self.moved = asyncio.Event()
         self._library = library
         self._by = by
         self._tell = tell
@@ -86,7 +86,7 @@ async def drive(track: Track, perform: Callable[[Step, Track], Awaitable[Event |
             continue
         event = await _do(step, track, perform, clock)
         if event is not None:
-            await asyncio.to_thread(track.record, event)
+            await _record(event, track, clock)
         if reason := lifecycle.exhausted(track.job):
             kind = track.job.error_kind or "DownloadFailed"
             await asyncio.to_thread(track.record, Failed(at=clock.now(), error_kind=kind, message=reason))
@@ -103,6 +103,14 @@ async def _do(
         return event_of(error, track.job, clock.now())
     except OSError as error:
         return event_of(_disk_problem(error), track.job, clock.now())
+
+
+async def _record(event: Event, track: Track, clock: Clock) -> None:
+    """Record an event; one that takes quota which is not there ends the job instead."""
+    try:
+        await asyncio.to_thread(track.record, event)
+    except QuotaError as error:
+        await asyncio.to_thread(track.record, event_of(error, track.job, clock.now()))
 
 
 def event_of(error: AssetError, job: DownloadJob, now: datetime) -> Event:

@@ -136,7 +136,7 @@ def _chosen(
     held = {} if library is None else copies.held(library, keys)
     wanted = set(keys)
     moving = {} if library is None else jobs.unfinished_keys(library)
-    under_way = {key: job_id for key, job_id in moving.items() if key in wanted and key not in held}
+    under_way = {key: job_id for key, job_id in moving.items() if key in wanted}
     chosen = choose(request.items, request.asset_types, roi=request.roi, held=held.keys() | under_way.keys())
     return chosen, held, under_way
 

@@ -8,17 +8,21 @@ import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planet_assets.exceptions import LibraryLocked
-from planet_assets.flow.acquire import Acquire, Assets, Consent
+from planet_assets.flow import files
+from planet_assets.flow.acquire import Acquire, Consent
+from planet_assets.flow.asking import Asking, Assets
 from planet_assets.flow.drive import Listener, Track, drive
 from planet_assets.flow.turnstile import Turnstile
 from planet_assets.library import jobs as job_rows
-from planet_assets.library.engine import Library, this_process
-from planet_assets.model.event import Cancelled, Failed, NotThereYet, TakenOver
+from planet_assets.library.engine import Library
+from planet_assets.model.asset import AssetStatus
+from planet_assets.model.event import Cancelled, Created, Event, Failed, NotThereYet, TakenOver
 from planet_assets.model.job import DownloadJob, Terms
 from planet_assets.model.plan import Decision, Plan, Want
 from planet_assets.model.ports import Clock
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from planet_assets.transfer.fetch import Fetcher
 
 HEARTBEAT_S = 30.0
+LOCKED_PAUSE_S = 1.0
 LOOK_AGAIN = timedelta(days=1)
 
 
@@ -44,73 +49,86 @@ class Runner:
     concurrent: int
     by: str
     consent: Consent
+    owner: str
+    """Who claims the jobs: this run, see `engine.working`."""
+    callback: Listener | None = None
+    """Told of changes, for the user."""
+    show: bool | None = None
+    """True for a bar, False for none, None for one where somebody can see it."""
+
+    async def carry_out(self, plan: Plan, account: str, terms: Terms) -> list[DownloadJob]:
+        """Do what was agreed to; jobs in the order given.
+
+        What other jobs are fetching is waited for, or taken over from a process that died, and then had from them.
+
+        Raises:
+            OverQuota, QuotaUnknown, LibraryLocked: as `start`.
+        """
+        new = await self.start(plan, account, terms)
+        theirs = await asyncio.to_thread(job_rows.load, self.library, [job_id for _, job_id in plan.under_way])
+        taken = await self.take_over([job.id for job in theirs if job.account == account])
+        done = await self.run_shown([*new, *taken])
+        mine = {job.id for job in taken}
+        followed = await self.follow([job.id for job in theirs if job.id not in mine])
+        finished = {job.id: job for job in (*done, *followed)}
+        elsewhere = [
+            (job_id, replace(want, held_path=finished[job_id].path, held_digest=finished[job_id].digest))
+            for want, job_id in plan.under_way
+            if job_id in finished and _lies_elsewhere(finished[job_id], want)
+        ]
+        now = self.clock.now()
+        linked = _jobs_of([want for _, want in elsewhere], plan, account, terms, now)
+        started = await self._added([(job, [Created(at=now, km2=0.0)]) for job in linked], now)
+        for job_id, _ in elsewhere:
+            del finished[job_id]
+        return in_order(plan, [*finished.values(), *await self.run_shown(started)])
 
     async def start(self, plan: Plan, account: str, terms: Terms) -> list[DownloadJob]:
         """Record the plan's jobs with their reservation, in one transaction; nothing is asked of Planet yet.
+
+        What cannot be had fails or waits at once, with the reason.
 
         Raises:
             OverQuota: the quota was used up since the plan was made; nothing was recorded.
             LibraryLocked: another process began to fetch one of the assets meanwhile; plan again.
         """
         now = self.clock.now()
-        new = _jobs_of(plan, account, terms, now)
-        return await asyncio.to_thread(
-            job_rows.add,
-            self.library,
-            new,
-            owner=this_process(),
-            by=self.by,
-            now=now,
+        new = [(job, [Created(at=now, km2=job.km2)]) for job in _jobs_of(plan.wants, plan, account, terms, now)]
+        held = _jobs_of(plan.already_held, plan, account, terms, now)
+        lacking = _jobs_of([want for want, _ in plan.lacking], plan, account, terms, now)
+        told = [_lacks(want, reason, now) for want, reason in plan.lacking]
+        return await self._added(
+            [
+                *new,
+                *((job, [Created(at=now, km2=0.0)]) for job in held),
+                *((job, [Created(at=now, km2=0.0), event]) for job, event in zip(lacking, told, strict=True)),
+            ],
+            now,
             allow_unknown=terms.allow_unknown_quota,
         )
-
-    async def settle_lacking(self, plan: Plan, jobs: Sequence[DownloadJob]) -> list[DownloadJob]:
-        """What cannot be had fails or waits at once, with the reason."""
-        reasons = {want.key: reason for want, reason in plan.lacking}
-        waits = {want.key for want, _ in plan.lacking if may_come(want.item, want.asset_type, self.clock.now())}
-        settled = []
-        for job in jobs:
-            if job.key in reasons:
-                now = self.clock.now()
-                words = f"activation failed: {reasons[job.key]}"
-                event = (
-                    NotThereYet(at=now, reason=reasons[job.key], look_again_at=now + LOOK_AGAIN)
-                    if job.key in waits
-                    else Failed(at=now, error_kind="PermissionMissing", message=words)
-                )
-                job = await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by)
-            settled.append(job)
-        return settled
 
     async def refuse(self, plan: Plan, decision: Decision, account: str, terms: Terms) -> list[DownloadJob]:
         """Keep a declined plan's jobs as cancelled; nothing was reserved."""
         now = self.clock.now()
-        new = [(job, 0.0) for job, _ in _jobs_of(plan, account, terms, now)]
-        kept = await asyncio.to_thread(job_rows.add, self.library, new, owner=this_process(), by=self.by, now=now)
-        refusal = Cancelled(at=now, by=decision.by, reason=decision.reason)
-        return [
-            await asyncio.to_thread(job_rows.record, self.library, job, refusal, by=self.by)
-            if not job.status.is_final
-            else job
-            for job in kept
-        ]
+        wants = [*plan.wants, *plan.already_held, *(want for want, _ in plan.lacking)]
+        ended = [Created(at=now, km2=0.0), Cancelled(at=now, by=decision.by, reason=decision.reason)]
+        return await self._added([(job, ended) for job in _jobs_of(wants, plan, account, terms, now)], now)
 
     async def take_over(self, ids: Iterable[str]) -> list[DownloadJob]:
         """Claim jobs that nobody works on, and note that they changed hands."""
-        me = this_process()
-        claimed = await asyncio.to_thread(job_rows.claim, self.library, list(ids), owner=me, now=self.clock.now())
-        taken = []
-        for job in claimed:
-            event = TakenOver(at=self.clock.now(), by=me)
-            taken.append(await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by))
-        return taken
+        now = self.clock.now()
+        claimed = await asyncio.to_thread(job_rows.claim, self.library, list(ids), owner=self.owner, now=now)
+        event = TakenOver(at=now, by=self.owner)
+        return [await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by) for job in claimed]
 
-    async def cancel(self, ids: Iterable[str], *, by: str, reason: str) -> list[DownloadJob]:
-        """End jobs that nobody works on."""
+    async def cancel(self, ids: Iterable[str], *, by: str, reason: str, tidy: bool) -> list[DownloadJob]:
+        """End jobs that nobody works on; `tidy` removes what they had begun on disk."""
         ended = []
         for job in await self.take_over(ids):
             event = Cancelled(at=self.clock.now(), by=by, reason=reason)
             ended.append(await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by))
+            if tidy:
+                await asyncio.to_thread(files.forget_parts, job)
         return ended
 
     async def run(self, jobs: Sequence[DownloadJob], tell: Listener) -> list[DownloadJob]:
@@ -129,14 +147,15 @@ class Runner:
 
         tracks = [Track(job, self.library, by=self.by, tell=pass_on) for job in jobs]
         threads = ThreadPoolExecutor(self.concurrent + 4, thread_name_prefix="planet-assets")
+        turnstile = Turnstile(self.concurrent)
         steps = Acquire(
-            api=self.api,
+            asking=Asking(api=self.api, clock=self.clock, turnstile=turnstile),
             fetcher=self.fetcher,
             library=self.library,
             clock=self.clock,
             threads=threads,
             consent=self.consent,
-            turnstile=Turnstile(self.concurrent),
+            turnstile=turnstile,
             stopped=stop.is_set,
         )
         heart = asyncio.create_task(self._beat(tracks))
@@ -148,21 +167,20 @@ class Runner:
             for task in (*workers, heart):
                 task.cancel()
             await asyncio.gather(*workers, heart, return_exceptions=True)
+            await steps.close()
             await asyncio.to_thread(threads.shutdown)
             ids = [track.job.id for track in tracks]
-            await asyncio.to_thread(job_rows.let_go, self.library, ids, owner=this_process())
+            await asyncio.to_thread(job_rows.let_go, self.library, ids, owner=self.owner)
         return [track.job for track in tracks]
 
-    async def run_shown(
-        self, jobs: Sequence[DownloadJob], *, callback: Listener | None, show: bool | None
-    ) -> list[DownloadJob]:
+    async def run_shown(self, jobs: Sequence[DownloadJob]) -> list[DownloadJob]:
         """`run`, with the bar and the user's callback told of every change."""
-        bar, gate = Bar(list(jobs), enabled=show), Throttle(self.clock)
+        bar, gate = Bar(list(jobs), enabled=self.show), Throttle(self.clock)
 
         def tell(job: DownloadJob) -> None:
             bar.tell(job)
-            if callback is not None and gate.lets(job):
-                callback(job)
+            if self.callback is not None and gate.lets(job):
+                self.callback(job)
 
         try:
             return await self.run(jobs, tell)
@@ -171,29 +189,47 @@ class Runner:
 
     async def follow(self, ids: Iterable[str]) -> list[DownloadJob]:
         """Wait for jobs that another process drives; a job it leaves behind is returned as it was left."""
-        waiting, me = set(ids), this_process()
+        waiting = set(ids)
         while waiting:
             now = self.clock.now()
-            busy = await asyncio.to_thread(job_rows.held_elsewhere, self.library, waiting, owner=me, now=now)
+            busy = await asyncio.to_thread(job_rows.held_elsewhere, self.library, waiting, owner=self.owner, now=now)
             waiting &= busy.keys()
             if waiting:
                 await self.clock.sleep(0.5)
         return await asyncio.to_thread(job_rows.load, self.library, list(ids))
 
     async def _one(self, track: Track, steps: Acquire) -> None:
+        """Drive a job; when somebody else has moved it, it is theirs."""
+        try:
+            while not await self._driven(track, steps):
+                await self.clock.sleep(LOCKED_PAUSE_S)
+        finally:
+            steps.turnstile.land(track.job.id)
+            steps.turnstile.leave(track.job.id)
+
+    async def _driven(self, track: Track, steps: Acquire) -> bool:
+        """False when the library was busy for long, so that nothing was recorded and the job is still ours."""
         try:
             await drive(track, steps.perform, self.clock)
         except LibraryLocked:
+            known = track.job.revision
             track.job = await asyncio.to_thread(job_rows.get, self.library, track.job.id)
-        finally:
-            steps.turnstile.leave(track.job.id)
+            return track.job.revision != known
+        return True
+
+    async def _added(
+        self, jobs: Sequence[tuple[DownloadJob, Sequence[Event]]], now: datetime, *, allow_unknown: bool = False
+    ) -> list[DownloadJob]:
+        return await asyncio.to_thread(
+            job_rows.add, self.library, jobs, owner=self.owner, by=self.by, now=now, allow_unknown=allow_unknown
+        )
 
     async def _beat(self, tracks: Sequence[Track]) -> None:
         """Keep the claims while the run lives."""
         while True:
             await self.clock.sleep(HEARTBEAT_S)
             ids = [track.job.id for track in tracks if not track.job.status.is_final]
-            await asyncio.to_thread(job_rows.renew, self.library, ids, owner=this_process(), now=self.clock.now())
+            await asyncio.to_thread(job_rows.renew, self.library, ids, owner=self.owner, now=self.clock.now())
 
 
 @dataclass(slots=True)
@@ -213,10 +249,10 @@ class Throttle:
         return True
 
 
-def _jobs_of(plan: Plan, account: str, terms: Terms, now: datetime) -> list[tuple[DownloadJob, float]]:
-    """A job for every want of a plan, with the km² to reserve for it."""
-    def job(want: Want, km2: float) -> DownloadJob:
-        return DownloadJob(
+def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now: datetime) -> list[DownloadJob]:
+    """A job for every want; what the library holds costs nothing."""
+    return [
+        DownloadJob(
             id=uuid.uuid4().hex,
             batch_id=plan.id,
             account=account,
@@ -229,19 +265,29 @@ def _jobs_of(plan: Plan, account: str, terms: Terms, now: datetime) -> list[tupl
             roi_wkt=want.roi_wkt,
             clipping=want.clipping if want.clipped_path is not None else None,
             terms=terms,
-            km2=km2,
+            # exact; the impact's sums are quick
+            km2=0.0 if want.held_path is not None else full_km2(want.item, want.asset_type),
             created_at=now,
             updated_at=now,
             held_copy=want.held_path,
             md5=want.held_digest,
         )
-
-    new = [(want, full_km2(want.item, want.asset_type)) for want in plan.wants]  # exact; the impact's sums are quick
-    return [
-        *((job(want, km2), km2) for want, km2 in new),
-        *((job(want, 0.0), 0.0) for want in plan.already_held),
-        *((job(want, full_km2(want.item, want.asset_type)), 0.0) for want, _ in plan.lacking),
+        for want in wants
     ]
+
+
+def _lies_elsewhere(job: DownloadJob, want: Want) -> bool:
+    """True when a finished job's file is not yet where, or cut as, it is wanted."""
+    there = (job.path, job.clipped_path, job.roi_wkt, job.clipping)
+    cut = want.clipping if want.clipped_path is not None else None
+    done = job.status is AssetStatus.COMPLETED and Path(job.path).exists()
+    return done and there != (want.path, want.clipped_path, want.roi_wkt, cut)
+
+
+def _lacks(want: Want, reason: str, now: datetime) -> Event:
+    if may_come(want.item, want.asset_type, now):
+        return NotThereYet(at=now, reason=reason, look_again_at=now + LOOK_AGAIN)
+    return Failed(at=now, error_kind="PermissionMissing", message=f"activation failed: {reason}")
 
 
 def in_order(plan: Plan, jobs: Iterable[DownloadJob]) -> list[DownloadJob]:

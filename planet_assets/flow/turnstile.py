@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 
@@ -19,7 +18,8 @@ class Turnstile:
         self._places = 2 * downloads
         self._inside: set[str] = set()
         self._waiting: list[tuple[datetime, str, asyncio.Future[None]]] = []
-        self._transfers = asyncio.Semaphore(downloads)
+        self._bodies = asyncio.Semaphore(downloads)
+        self._flowing: set[str] = set()
 
     def try_enter(self, job_id: str) -> bool:
         """Take a place if one is free; True when the job has one."""
@@ -52,6 +52,14 @@ class Turnstile:
                 self._inside.add(next_id)
                 turn.set_result(None)
 
-    def transfer(self) -> AbstractAsyncContextManager[None]:
-        """Room for one body."""
-        return self._transfers
+    async def board(self, job_id: str) -> None:
+        """Wait for room for one body; who has it already goes on at once."""
+        if job_id not in self._flowing:
+            await self._bodies.acquire()
+            self._flowing.add(job_id)
+
+    def land(self, job_id: str) -> None:
+        """Give the room for a body back; without it, nothing happens."""
+        if job_id in self._flowing:
+            self._flowing.remove(job_id)
+            self._bodies.release()

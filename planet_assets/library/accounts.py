@@ -50,8 +50,9 @@ def adopt(library: Library, key_digest: str, account: str) -> None:
         return
     own = f"key:{key_digest}"
     with library.write() as connection:
-        connection.execute(sa.update(ledger).where(ledger.c.account == own).values(account=account))
-        for state_id, state in connection.execute(sa.select(job.c.id, job.c.state).where(job.c.account == own)).all():
-            moved = json.dumps({**json.loads(state), "account": account})
-            connection.execute(sa.update(job).where(job.c.id == state_id).values(account=account, state=moved))
+        for table in (ledger, job):
+            connection.execute(sa.update(table).where(table.c.account == own).values(account=account))
+    declared = kept(library, f"declared:{own}")
+    if declared is not None and kept(library, f"declared:{account}") is None:
+        keep(library, f"declared:{account}", declared)
     link_key(library, key_digest, account)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +51,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+_WORKING: set[str] = set()
+
+
 class Library:
     """The database behind everything that is remembered. Safe to share between threads."""
 
@@ -64,6 +69,7 @@ class Library:
         """
         self.path = _sqlite_path(address)
         self._lease: Path | None = None
+        self._turn = threading.Lock()
         self.engine = self._sqlite(self.path) if self.path else sa.create_engine(_server_address(str(address)))
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "begin", _begin_immediate)
@@ -80,8 +86,11 @@ class Library:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction that holds the write lock from its start."""
-        with _translated(self.where), self.engine.begin() as connection:
+        """One transaction that holds the write lock from its start.
+
+        Threads queue here rather than in SQLite, which lets the unlucky wait until they are refused.
+        """
+        with self._turn, _translated(self.where), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -156,10 +165,24 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_start_mark(os.getpid())}"
 
 
+@contextmanager
+def working() -> Iterator[str]:
+    """A name for one run of this process, by which it claims jobs; it is dead as soon as the block ends."""
+    token = secrets.token_hex(4)
+    _WORKING.add(token)
+    try:
+        yield f"{this_process()}#{token}"
+    finally:
+        _WORKING.discard(token)
+
+
 def is_dead(owner: str) -> bool:
     """True when `owner` ran on this machine and certainly runs no more."""
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    mark = owner.rpartition(":")[2]
+    process, _, token = owner.partition("#")
+    if token and process == this_process():
+        return token not in _WORKING
+    host, _, rest = process.rpartition(":")[0].rpartition(":")
+    mark = process.rpartition(":")[2]
     if host != socket.gethostname() or not rest.isdigit() or os.name == "nt":
         return False
     try:
@@ -247,4 +270,4 @@ def _translated(where: str) -> Iterator[None]:
         raise
 
 
-__all__ = ["Library", "file_system_of", "is_dead", "schema", "this_process"]
+__all__ = ["Library", "file_system_of", "is_dead", "schema", "this_process", "working"]

@@ -8,8 +8,9 @@ when its process is known to be dead.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,39 +34,67 @@ _FINAL = [status.value for status in AssetStatus if status.is_final]
 
 def add(
     library: Library,
-    jobs: Sequence[tuple[DownloadJob, float]],
+    jobs: Sequence[tuple[DownloadJob, Sequence[Event]]],
     *,
     owner: str,
     by: str,
     now: datetime,
     allow_unknown: bool = False,
 ) -> list[DownloadJob]:
-    """Record jobs, each with the km² to reserve for it, all or nothing.
+    """Record jobs, each with what happened to it so far, all or nothing.
+
+    Args:
+        library: where to.
+        jobs: new jobs, each with its `Created`, which reserves, and what may follow at once.
+        owner: who works on those that are not final.
+        by: who spends, for the ledger.
+        now: the moment.
+        allow_unknown: True to reserve from a quota nobody can tell.
 
     Raises:
+        Misused: a price that is no area.
         OverQuota: the sum does not fit; nothing was recorded.
         QuotaUnknown: nobody knows what fits, and `allow_unknown` is False.
-        LibraryLocked: a job of another process began to fetch one of the assets meanwhile; plan again.
+        LibraryLocked: another job began to fetch one of the assets meanwhile; plan again.
     """
+    prices = [(job, sum(event.km2 for event in events if isinstance(event, Created))) for job, events in jobs]
+    for job, km2 in prices:
+        _refuse_no_area(job, km2)
+    lives = [_life(job, events) for job, events in jobs]
     created = []
     with library.write() as connection:
         moving = _unfinished_keys(connection)
-        if taken := [job.key for job, _ in jobs if job.held_copy is None and job.key in moving]:
-            raise LibraryLocked(f"{taken[0][1]} {taken[0][2]} is being fetched by another process.", hint="Plan again.")
+        if taken := [life[-1].key for life in lives if life[-1].key in moving and not life[-1].status.is_final]:
+            raise LibraryLocked(f"{taken[0][1]} {taken[0][2]} is being fetched by another job.", hint="Plan again.")
         for account in {job.account for job, _ in jobs}:
-            total = sum(km2 for job, km2 in jobs if job.account == account)
+            total = math.fsum(km2 for job, km2 in prices if job.account == account)
             ledger.take(connection, account, total, now=now, allow_unknown=allow_unknown)
-        for position, (job, km2) in enumerate(jobs):
-            happened = Created(at=now, km2=km2)
-            after = lifecycle.apply(job, happened)
-            connection.execute(
-                sa.insert(job_table).values(
-                    **_row(after), position=position, lease_owner=owner, lease_until=now + LEASE, created_at=now
-                )
-            )
-            _write_event(connection, job, after, happened, by)
+        for position, (life, (_, events)) in enumerate(zip(lives, jobs, strict=True)):
+            after = life[-1]
+            lease = {} if after.status.is_final else {"lease_owner": owner, "lease_until": now + LEASE}
+            row = sa.insert(job_table).values(**_row(after), **lease, position=position, created_at=now)
+            connection.execute(row)
+            for before, state, happened in zip(life, life[1:], events, strict=False):
+                _write_event(connection, before, state, happened, by)
             created.append(after)
     return created
+
+
+def _refuse_no_area(job: DownloadJob, km2: float) -> None:
+    if not (0 <= km2 < math.inf and 0 <= job.km2 < math.inf):
+        raise Misused(
+            f"The price of {job.scene_id} {job.asset_type} is {km2} km²; that is no area.",
+            hint="Its footprint cannot be measured; nothing was reserved.",
+            argument="scenes",
+        )
+
+
+def _life(job: DownloadJob, events: Sequence[Event]) -> list[DownloadJob]:
+    """The job as it was at first and after each event."""
+    states = [job]
+    for happened in events:
+        states.append(lifecycle.apply(states[-1], happened))
+    return states
 
 
 def record(library: Library, job: DownloadJob, event: Event, *, by: str = "") -> DownloadJob:
@@ -78,16 +107,15 @@ def record(library: Library, job: DownloadJob, event: Event, *, by: str = "") ->
     after = lifecycle.apply(job, event)
     extra = charges.needs_room_km2(job, event)
     with library.write() as connection:
+        mine = (job_table.c.id == job.id, job_table.c.revision == job.revision)
+        account = connection.execute(sa.select(job_table.c.account).where(*mine).with_for_update()).scalar_one_or_none()
+        if account is None:
+            raise _moved(job)
+        after = replace(after, account=account)  # the key may have been seen to belong to a subscription meanwhile
         if extra > 0:
             allow = job.terms.allow_unknown_quota
-            ledger.take(connection, job.account, extra, now=event.at, allow_unknown=allow)
-        moved = connection.execute(
-            sa.update(job_table)
-            .where(job_table.c.id == job.id, job_table.c.revision == job.revision)
-            .values(_row(after))
-        )
-        if moved.rowcount != 1:
-            raise LibraryLocked(f"Job {job.id} was moved by another process.", hint="It goes on there.")
+            ledger.take(connection, account, extra, now=event.at, allow_unknown=allow)
+        connection.execute(sa.update(job_table).where(*mine).values(_row(after)))
         _write_event(connection, job, after, event, by)
         if isinstance(event, Placed | Clipped):
             copies.write(connection, after, cut=isinstance(event, Clipped), at=event.at)
@@ -95,13 +123,23 @@ def record(library: Library, job: DownloadJob, event: Event, *, by: str = "") ->
 
 
 def progress(library: Library, job: DownloadJob) -> None:
-    """Note how many bytes are on disk; not an event, and lost without harm."""
+    """Note how many bytes are on disk; not an event, and lost without harm.
+
+    Raises:
+        LibraryLocked: another process moved the job meanwhile.
+    """
     with library.write() as connection:
-        connection.execute(
+        noted = connection.execute(
             sa.update(job_table)
             .where(job_table.c.id == job.id, job_table.c.revision == job.revision)
             .values(bytes_done=job.bytes_done, state=_state(job))
         )
+    if noted.rowcount != 1:
+        raise _moved(job)
+
+
+def _moved(job: DownloadJob) -> LibraryLocked:
+    return LibraryLocked(f"Job {job.id} was moved by another process.", hint="It goes on there.")
 
 
 def claim(library: Library, ids: Collection[str], *, owner: str, now: datetime) -> list[DownloadJob]:
@@ -209,9 +247,9 @@ def _unfinished_keys(connection: sa.Connection) -> dict[tuple[str, str, str], st
 
 def _find(library: Library, *conditions: sa.ColumnElement[bool]) -> list[DownloadJob]:
     order = (job_table.c.created_at, job_table.c.batch_id, job_table.c.position)
-    query = sa.select(job_table.c.state).where(*conditions).order_by(*order)
+    query = sa.select(job_table.c.state, job_table.c.account).where(*conditions).order_by(*order)
     with library.read() as connection:
-        return [_job(json.loads(state)) for state in connection.execute(query).scalars()]
+        return [_job(json.loads(state) | {"account": account}) for state, account in connection.execute(query)]
 
 
 def _write_event(connection: sa.Connection, before: DownloadJob, after: DownloadJob, happened: Event, by: str) -> None:

@@ -21,12 +21,10 @@ from planet_assets.library.engine import Library
 from planet_assets.library.schema import ledger, quota
 from planet_assets.model.quota import UNKNOWN, QuotaInfo
 from planet_assets.rules import allowance
-from planet_assets.rules.charges import Entry
+from planet_assets.rules.charges import TOLERANCE_KM2, Entry
 
 _HELD = sa.func.coalesce(sa.func.sum(ledger.c.held_km2), 0.0)
 _SPENT = sa.func.coalesce(sa.func.sum(ledger.c.spent_km2), 0.0)
-TOLERANCE_KM2 = 1e-6
-"""One square metre: sums of floats are not held against anyone."""
 
 
 def declare(library: Library, info: QuotaInfo) -> None:
@@ -57,7 +55,7 @@ def write(connection: sa.Connection, account: str, entries: Iterable[Entry], *, 
     rows = [
         {
             "account": account,
-            "at": at,
+            "at": entry.at or at,
             "kind": entry.kind,
             "held_km2": entry.held_km2,
             "spent_km2": entry.spent_km2,

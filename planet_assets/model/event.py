@@ -78,6 +78,8 @@ class FetchStarting(Event):
 
     resuming: bool
     """True when a kept part is continued, which charges only if the server starts over."""
+    consented_km2: float = 0.0
+    """What was agreed to for it, beyond what had been confirmed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

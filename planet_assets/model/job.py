@@ -84,6 +84,8 @@ class DownloadJob:
     """When Planet was asked to make the asset ready."""
     starts: int = 0
     """Starts of the download that the ledger counts as charged."""
+    agreed_km2: float = 0.0
+    """What was confirmed for it, and agreed to since."""
     held_km2: float = 0.0
     """Reserved and not yet committed."""
     spent_km2: float = 0.0
@@ -92,6 +94,8 @@ class DownloadJob:
     """What is known of the present link's charge: none, intended, unknown (asked, the answer is lost) or answered."""
     at_stake_km2: float = 0.0
     """What the present link's start counts: committed for a start at byte 0, held back while resuming."""
+    link_opened_at: datetime | None = None
+    """When the present link was opened: the day its start counts on."""
     resuming: bool = False
     """True while a kept part is being continued on a new link."""
     held_copy: str | None = None

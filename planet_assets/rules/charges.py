@@ -15,6 +15,7 @@ Rules about Planet, with their certainty (contract sections 5 and 7b):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from planet_assets.model.asset import AssetStatus
 from planet_assets.model.event import (
@@ -35,6 +36,9 @@ from planet_assets.model.job import DownloadJob
 
 FREE_SUFFIXES = ("_xml", "_rpc")
 """Asset types that end so are not charged. Source: reported."""
+
+TOLERANCE_KM2 = 1e-6
+"""One square metre: sums of floats are not held against anyone."""
 
 REPEAT_EACH = "repeat=each (assumed)"
 REPEAT_ONCE = "repeat=once (declared)"
@@ -58,6 +62,8 @@ class Entry:
     """Added to what is spent."""
     rule: str
     """By which rule it was counted, with its certainty."""
+    at: datetime | None = None
+    """When it counts, where that is not the event's own time: what is taken back is taken from the day of its start."""
 
 
 def is_charged(asset_type: str) -> bool:
@@ -90,6 +96,19 @@ def start_km2(job: DownloadJob) -> float:
 def missing_km2(job: DownloadJob) -> float:
     """What opening a new link at byte 0 counts beyond what is set aside for the job, km²."""
     return max(0.0, start_km2(job) - job.held_km2)
+
+
+def unconfirmed_km2(job: DownloadJob, *, resuming: bool) -> float:
+    """What opening a new link would take beyond what was confirmed, km²: to be agreed to first.
+
+    A resume is expected to be free and is not asked about; but once a server has begun over unasked, another resume is
+    a start like any other.
+    """
+    if resuming and job.spent_km2 <= job.agreed_km2 + TOLERANCE_KM2:
+        return 0.0
+    cost = resume_stake_km2(job) if resuming else start_km2(job)
+    extra = job.spent_km2 + cost - job.agreed_km2
+    return extra if cost > 0 and extra > TOLERANCE_KM2 else 0.0
 
 
 def needs_room_km2(job: DownloadJob, event: Event) -> float:
@@ -154,8 +173,8 @@ def _refused(job: DownloadJob) -> list[Entry]:
         return [_settle(job, charged=True)] if job.resuming else []
     if job.resuming:
         return [_settle(job, charged=False)]
-    stake = job.at_stake_km2
-    return [Entry(kind="release", held_km2=stake, spent_km2=-stake, rule="refused before a byte came (assumed free)")]
+    stake, rule = job.at_stake_km2, "refused before a byte came (assumed free)"
+    return [Entry(kind="release", held_km2=stake, spent_km2=-stake, rule=rule, at=job.link_opened_at)]
 
 
 def _ended(job: DownloadJob) -> list[Entry]:

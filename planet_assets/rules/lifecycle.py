@@ -60,7 +60,8 @@ from planet_assets.rules import charges
 
 S = AssetStatus
 MAX_RENEWALS = 8
-"""Fresh links asked for before a job gives up. Source: ours; one in four fresh links was reported broken."""
+"""Fresh links or activations in a row that lead nowhere, before a job gives up. Source: ours; one in four fresh links
+was reported broken."""
 
 _ASKING: dict[type[Event], AssetStatus] = {
     Created: S.PENDING,
@@ -169,8 +170,11 @@ _NO_BYTES: dict[str, Any] = {"digest": None, "verified_by": None, "bytes_done": 
 def _facts(job: DownloadJob, event: Event) -> dict[str, Any]:
     """What an event changes besides the status."""
     match event:
+        case Created(km2=km2):
+            return {"agreed_km2": km2}
         case AssetInactive():
-            return {**_FRESH, "activation_asked_at": None}
+            again = job.activation_asked_at is not None
+            return {**_FRESH, "activation_asked_at": None, "renewals": job.renewals + again}
         case ActivationAsked():
             return {**_FRESH, "activation_asked_at": event.at, "not_before": event.look_again_at}
         case StillActivating():
@@ -197,6 +201,8 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
                 "charge": "intended",
                 "at_stake_km2": stake,
                 "resuming": resuming,
+                "link_opened_at": event.at,
+                "agreed_km2": job.agreed_km2 + event.consented_km2,
                 "starts": starts,
                 "not_before": None,
             }
@@ -208,7 +214,7 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
         case LinkLost():
             return _link_lost(job, event.reason)
         case Fetched():
-            return {**_FRESH, "digest": event.digest, "size_bytes": event.size_bytes, "bytes_done": event.size_bytes}
+            return {**_FRESH, **_whole(event), "renewals": 0}
         case Checked():
             return {**_FRESH, "verified_by": event.how, "md5": event.md5 or job.md5}
         case Spoiled():
@@ -223,6 +229,10 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
             return {}
 
 
+def _whole(event: Fetched | Placed) -> dict[str, Any]:
+    return {"digest": event.digest, "size_bytes": event.size_bytes, "bytes_done": event.size_bytes}
+
+
 def _again(job: DownloadJob, kind: str, message: str, not_before: datetime) -> dict[str, Any]:
     return {"attempts": job.attempts + 1, "error_kind": kind, "error_message": message, "not_before": not_before}
 
@@ -233,7 +243,7 @@ def _trouble(job: DownloadJob, event: Delayed | Failed | Vanished | Cancelled) -
             lost = event.answered and job.status is S.DOWNLOADING and job.charge == "intended"
             charge = {"charge": "unknown"} if lost else {}
             tries = _again(job, event.error_kind, event.message, event.not_before)
-            return {**charge, **tries, **({"attempts": 1} if event.progressed else {})}
+            return {**charge, **tries, **({"attempts": 1, "renewals": 0} if event.progressed else {})}
         case Failed():
             return {"error_kind": event.error_kind, "error_message": event.message, "not_before": None}
         case Vanished():
@@ -270,7 +280,8 @@ def _link_lost(job: DownloadJob, reason: str) -> dict[str, Any]:
         "starts": job.starts + job.resuming,
         # a lost link says nothing about the activation: Planet is asked first, and activates again only if inactive
         "activation_asked_at": job.activation_asked_at or job.updated_at,
-        "renewals": job.renewals + 1,
+        # one that grew old in the queue was not refused
+        "renewals": job.renewals + (job.status is S.DOWNLOADING),
         "error_kind": "LinkExpired",
         "error_message": reason,
         "not_before": None,
@@ -281,9 +292,8 @@ def _placed(job: DownloadJob, event: Placed) -> dict[str, Any]:
     facts = {
         **_FRESH,
         **_NO_LINK,
-        "digest": event.digest,
-        "size_bytes": event.size_bytes,
-        "bytes_done": event.size_bytes,
+        **_whole(event),
+        "md5": event.digest or job.md5,
         "file_bytes": event.size_bytes,
         "verified_by": job.verified_by or "md5",
     }
@@ -300,5 +310,6 @@ def exhausted(job: DownloadJob) -> str | None:
         stage = "activation" if job.status in (S.PENDING, S.ACTIVATING) else "download"
         return f"{stage} failed after {job.attempts} tries: {job.error_message}"
     if job.renewals > MAX_RENEWALS:
-        return f"activation failed: {job.renewals} links in a row did not answer. {job.error_message}"
+        reason = job.error_message or "Planet took it back each time."
+        return f"activation failed: {job.renewals} times in a row it led to no bytes. {reason}"
     return None
