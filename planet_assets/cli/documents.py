@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planet_assets.model.event import Event
     from planet_assets.model.job import DownloadJob
     from planet_assets.model.plan import Plan, Want
     from planet_assets.model.quota import QuotaInfo
@@ -89,6 +90,11 @@ def jobs_document(jobs: Iterable[DownloadJob]) -> dict[str, Any]:
         counted[job["status"]] = counted.get(job["status"], 0) + 1
     spent, held = (sum(job[name] for job in listed) for name in ("spent_km2", "held_km2"))
     return {"jobs": listed, "statuses": counted, "spent_km2": spent, "held_km2": held}
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """What happened and when, with its facts."""
+    return {"at": event.at, "kind": type(event).__name__, **asdict(event)}
 
 
 def _want(want: Want) -> dict[str, Any]:

@@ -59,6 +59,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         complain("Interrupted.")
         return Code.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return Code.USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "planet-assets"
         complain(f"{error.format_message()} See `{path} --help`.")
