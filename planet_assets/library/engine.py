@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from planet_assets.exceptions import AssetError, DiskProblem, LibraryLocked, Misused
 from planet_assets.library import schema
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a library that says so needs none."""
 
 BUSY_S = 30.0

@@ -1,5 +1,6 @@
 """The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is
-what happened, a site is a place; the ledger says what was spent, quota what may be, and kv remembers small things.
+what happened, a site is a place; the ledger says what was spent, quota what may be, the queue what is wanted as soon as
+it may be, and kv remembers small things.
 
 Text is never cast. Times are ISO 8601 UTC text of fixed width, so that they sort as they are.
 """
@@ -138,7 +139,10 @@ ledger = Table(
     Column("batch_id", String(32)),
     Column("rule", String(80), nullable=False),
     Column("by", String(200), nullable=False),
+    Column("key", String(200)),
+    Column("note", Text),
     Index(None, "account", "at"),
+    Index("uq_ledger_account_key", "account", "key", unique=True),
 )
 
 quota = Table(
@@ -154,6 +158,27 @@ quota = Table(
     Column("resets_at", Moment),
     Column("as_of", Moment),
     Column("revision", Integer, nullable=False),
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("account", String(120), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("scenes", Text, nullable=False),
+    Column("scene_count", Integer, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("batch_id", String(32)),
+    Column("by", String(200), nullable=False),
+    Column("added_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("not_before", Moment),
+    Column("lease_owner", String(120)),
+    Column("lease_until", Moment),
+    Index(None, "account", "state"),
 )
 
 kv = Table(
