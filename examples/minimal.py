@@ -1,7 +1,7 @@
 """The shortest whole way: find scenes, look at the price, say yes, get files cut to a square in Milan.
 
-Needs a key in PL_API_KEY. Spends quota after your yes. Against the sandbox it spends none: `planet-assets sandbox serve`
-prints the two lines to export.
+Needs a key in PL_API_KEY, and spends quota after your yes. Against the sandbox it spends none: the command
+`planet-assets sandbox serve` prints the two lines to export.
 """
 
 from __future__ import annotations

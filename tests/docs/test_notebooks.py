@@ -1,0 +1,60 @@
+"""Every notebook runs from top to bottom against a sandbox, shows what it promises, and is committed without outputs."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+import nbformat
+import pytest
+import sandboxes
+from nbclient import NotebookClient
+from wikipage import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SHOWN = 5
+"""Cells of the first notebook that end in a value which shows itself as HTML."""
+
+pytestmark = pytest.mark.filterwarnings("default:::jupyter_client", "default:::zmq", "default:::nbclient")
+
+
+def executed(path, folder):
+    """The notebook after a run in an empty folder, by a user of a fresh sandbox."""
+    notebook = nbformat.read(path, as_version=4)
+    with sandboxes.running() as sandbox:
+        environment = os.environ | {
+            "PL_API_KEY": sandbox.key,
+            "PLANET_ASSETS__PLANET__API_URL": sandbox.url,
+            "PLANET_ASSETS_LIBRARY": str(folder / "library.db"),
+            "IPYTHONDIR": str(folder / "ipython"),
+        }
+        client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}})
+        client.execute(env=environment)
+    return notebook
+
+
+def outputs(notebook, kind):
+    """Everything cells put out in one form."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [out.data[kind] for cell in cells for out in cell.outputs if kind in out.get("data", {})]
+
+
+def test_the_first_scene(tmp_path):
+    notebook = executed(ROOT / "notebooks" / "01_first_scene.ipynb", tmp_path)
+    html = outputs(notebook, "text/html")
+    assert len(html) == SHOWN
+    assert "Quota" in html[0] and "Download impact" in html[1] and "Plan " in html[2] and "4 jobs" in html[3]
+    assert "<svg" in html[2] and "http" not in "".join(html).replace("http://www.w3.org/2000/svg", "")
+    for picture in outputs(notebook, "image/png"):
+        assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "(0.0, 4)" in outputs(notebook, "text/plain"), "the same plan again costs nothing"
+    assert len(list((tmp_path / "first_scene").glob("*_clipped.tif"))) == 4
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_committed_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [] and cell.execution_count is None
