@@ -14,8 +14,8 @@ from rasterio.io import MemoryFile
 from shapely.geometry.base import BaseGeometry
 
 from planet_assets.exceptions import Misused
-from planet_assets.raster.reading import environment, open_raster
-from planet_assets.rules.window import in_crs
+from planet_assets.raster.reading import environment, grid_of, open_raster
+from planet_assets.rules.window import roi_on
 
 LOW, HIGH = 2.0, 98.0
 OUTLINE = (255, 214, 10)
@@ -55,7 +55,7 @@ def quicklook(
         if dataset.nodata is None and dataset.count in (4, 8) and dataset.dtypes[0] == "uint16":
             valid &= data.any(axis=0)
         transform = dataset.transform * Affine.scale(dataset.width / width, dataset.height / height)
-        line = None if roi is None or dataset.crs is None else in_crs(roi, dataset.crs.to_wkt()).boundary
+        line = None if roi is None or dataset.crs is None else roi_on(grid_of(dataset), roi).boundary
     picture = np.zeros((4, *shape), dtype=np.uint8)
     for band in range(3):
         picture[band] = _stretched(data[band], valid)
