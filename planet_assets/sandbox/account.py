@@ -30,7 +30,7 @@ class Account:
         self._bill = bill
         self._born = born
         self.spends = spends
-        """Others' spending: rows with id, name, created_on and km2; the order list shows them as orders."""
+        """Others' spending: rows with id, name, created_on and km2; spends.py makes orders of them."""
 
     def spend(self, km2: float, now: datetime, name: str = "Explorer") -> dict[str, Any]:
         """Somebody else on the subscription spends: seen in the order list and in the next posting."""
@@ -50,6 +50,14 @@ class Account:
         """Whether nothing more may be downloaded."""
         quota = self._config.quota_km2
         return quota is not None and not self._config.overage and self.used_km2(now) >= quota
+
+    def admits(self, km2: float, now: datetime) -> bool:
+        """Whether an order that is charged this much may be accepted (assumed: it must fit whole, or may overshoot)."""
+        quota = self._config.quota_km2
+        if quota is None or self._config.overage:
+            return True
+        used = self.used_km2(now)
+        return used < quota if self._config.order_overshoot else used + km2 <= quota
 
     def subscriptions(self, now: datetime, base: str) -> list[dict[str, Any]]:
         """The rows of `my/subscriptions`; the one that counts is not the first."""
@@ -141,7 +149,6 @@ async def subscription(request: Request) -> Response:
     return answers.as_json(found[0]) if found else answers.message(404, "Subscription not found")
 
 
-# Products, quota reservations (/account/v1) and the order list with others' spends join here with the orders router.
 routes = [
     Route(_SUBSCRIPTIONS, my_subscriptions, methods=["GET"]),
     Route(_ONE, subscription, methods=["GET"]),

@@ -1,7 +1,4 @@
-"""The sandbox as an ASGI application: the routes, and the gate that every request passes (log, faults, key, pace).
-
-An order service joins by adding its routes to `create_app` and its limits to `_PACES`.
-"""
+"""The sandbox as an ASGI application: the routes, and the gate that every request passes (log, faults, key, pace)."""
 
 from __future__ import annotations
 
@@ -18,18 +15,27 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import account, answers, control, data, delivery, search, storage, tokens
+from . import account, answers, control, data, delivery, orders, search, storage, tokens
 from .config import SandboxConfig
 from .world import World
 
 __all__ = ["SandboxConfig", "create_app"]
 
-_OPEN = ("/compute/ops/bundles/spec", "/data/v1/download", "/compute/ops/download", "/foreign")
+_DOWNLOADS = ("/data/v1/download", "/compute/ops/download", "/compute/ops/download/")
+_OPEN = ("/compute/ops/bundles/spec", "/foreign", *_DOWNLOADS)
 _PACES = (
-    # requests per second and key. Source: Planet notebook and orders documentation, confirmed
-    ("activation", 5.0, re.compile(r"/data/v1/assets/[^/]+/activate")),
-    ("download", 15.0, re.compile(r"/data/v1/download")),
-    ("other", 10.0, re.compile(r"/(data|auth|account|compute)/.*")),
+    # requests per second and key, by "METHOD path". Source: Planet notebook and orders documentation, confirmed;
+    # quota reservations have no limit (confirmed)
+    ("activation", 5.0, re.compile(r"\w+ /data/v1/assets/[^/]+/activate")),
+    ("download", 15.0, re.compile(r"\w+ /data/v1/download")),
+    ("order create", 3.0, re.compile(r"POST /compute/ops/orders/v2")),
+    ("order list", 3.0, re.compile(r"GET /compute/ops/orders/v2")),
+    ("order get", 3.0, re.compile(r"GET /compute/ops/orders/v2/.*")),
+    ("order cancel", 3.0, re.compile(r"PUT /compute/ops/orders/v2/.*")),
+    ("order download", 5.0, re.compile(r"\w+ /compute/ops/download/?")),
+    ("order bulk", 5.0, re.compile(r"\w+ /compute/ops/bulk/.*")),
+    ("order stats", 5.0, re.compile(r"\w+ /compute/ops/stats/.*")),
+    ("other", 10.0, re.compile(r"\w+ /((data|auth|compute)/.*|account/v1/my/.*)")),
 )
 _PROXY_PAGES = {"502": "Bad Gateway", "503": "Service Unavailable", "504": "Gateway Timeout"}
 
@@ -43,6 +49,7 @@ def create_app(config: SandboxConfig) -> Starlette:
         *delivery.routes,
         *account.routes,
         *control.routes,
+        *orders.routes(world),
         *storage.routes(world),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(Gate, world=world)])
@@ -97,7 +104,7 @@ class Gate:
     def _refused(self, request: Request, key: str | None, digest: str) -> Response | None:
         """The gateway's refusals: no key, too fast."""
         path = request.url.path
-        if request.method == "HEAD" and path == "/data/v1/download":
+        if request.method == "HEAD" and path in _DOWNLOADS:
             return Response(status_code=405)
         if path.startswith(storage.PREFIX):
             return None
@@ -105,7 +112,7 @@ class Gate:
             return answers.no_key()
         who = digest or tokens.owner(self._world, request.query_params.get("token", ""))
         for kind, per_second, paths in _PACES:
-            if paths.fullmatch(path):
+            if paths.fullmatch(f"{request.method} {path}"):
                 wait = self._world.wait_s(who, kind, per_second)
                 later = str(math.floor(wait)) if self._world.config.retry_after else None
                 return answers.too_fast(wait, later) if wait else None
@@ -115,7 +122,7 @@ class Gate:
         """The faults that strike before a request is even looked at."""
         path, strike = request.url.path, self._world.faults.strike
         stored = path.startswith(storage.PREFIX)
-        where = {"place": "storage" if stored else "location" if path.endswith("/download") else "api", "path": path}
+        where = {"place": "storage" if stored else "location" if path in _DOWNLOADS else "api", "path": path}
         if path == "/foreign":
             return None
         if fault := strike("429-storm", **where):

@@ -33,6 +33,7 @@ def state(world: World) -> dict[str, Any]:
         "billed_km2": world.bill.total_km2(),
         "activations": {name: asdict(each) for name, each in world.kept.activations.items()},
         "spends": world.account.spends,
+        "orders": {each.id: world.orders.clocked(each) for each in list(world.orders.orders.values())},
         "faults": world.faults.listing(),
         "requests": len(world.requests),
     }
@@ -88,6 +89,13 @@ async def post_spend(request: Request) -> Response:
     return answers.as_json(world.spend(**(await request.json())))
 
 
+async def post_feature(request: Request) -> Response:
+    """`POST /sandbox/features {"ref": "pl:features/my/C/F", "geometry": ...}`: an area for reservations and clips."""
+    body = await request.json()
+    request.app.state.world.feature(body["ref"], body["geometry"])
+    return Response(status_code=204)
+
+
 async def post_republish(request: Request) -> Response:
     """`POST /sandbox/republish {"item": ID}`: the item's files are made anew."""
     request.app.state.world.republish((await request.json())["item"])
@@ -107,6 +115,7 @@ routes = [
     Route("/sandbox/faults", faults, methods=["GET", "POST", "DELETE"]),
     Route("/sandbox/reset", post_reset, methods=["POST"]),
     Route("/sandbox/spend", post_spend, methods=["POST"]),
+    Route("/sandbox/features", post_feature, methods=["POST"]),
     Route("/sandbox/republish", post_republish, methods=["POST"]),
     Route("/sandbox/key", post_key, methods=["POST"]),
 ]

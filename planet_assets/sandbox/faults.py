@@ -1,8 +1,8 @@
 """Faults to switch on: everything a client must survive, each with a name.
 
-A fault strikes at one place (the table's first column) unless it is given a `path`: then it strikes wherever the
+A fault strikes at its places (the table's first column) unless it is given a `path`: then it strikes wherever the
 request's path holds that text. It can be narrowed to an item or an asset type, to a number of strikes and to a
-chance.
+chance. Those of an order strike once, when it is accepted; only order-stuck strikes whenever somebody looks.
 """
 
 from __future__ import annotations
@@ -31,8 +31,15 @@ _TABLE: dict[str, tuple[str, str]] = {
     "range-ignored": ("storage", "a Range is answered by 200 and the whole body"),
     "wrong-content-range": ("storage", "a Range is answered by 206 with other bytes than asked for"),
     "html-200": ("storage", "a web page with status 200, as a captive portal sends it"),
-    "hostile-name": ("storage", "Content-Disposition names a file outside the folder, with ../"),
+    "hostile-name": ("storage order", "Content-Disposition, or a result and the manifest, name a file with ../"),
     "expired-link": ("location", "the link is refused as expired, whatever expires_at says"),
+    "order-fails": ("order", "an order is accepted and charged, and fails"),
+    "order-partial": ("order", "an item of an accepted order is charged and not delivered; a `full` order fails"),
+    "order-stuck": ("order", "while it is on, orders never get beyond running; `path` may hold an order's id"),
+    "order-unlisted": ("order", "an order shows in the list only after `seconds` of the sandbox's clock"),
+    "answer-lost-on-create": ("order", "an order is accepted and charged, and the connection ends without an answer"),
+    "result-missing": ("order", "a file of the manifest is missing among the results"),
+    "wrong-digest": ("order", "the manifest's digests of a file are not its own"),
     "redirect-loop": ("location", "the link redirects to itself"),
     "redirect-foreign": ("api", "the API redirects to another host, which notes whether credentials came along"),
     "malformed-json": ("api", "the JSON breaks off"),
@@ -92,7 +99,7 @@ class Fault:
         if self.name in _ONCE_PER_ASSET and (item, asset_type) in self.hit:
             return False
         home = _TABLE[self.name][0]
-        here = self.path in path if self.path is not None else home in ("any", place)
+        here = self.path in path if self.path is not None else home == "any" or place in home.split()
         return here and self.item in (None, item) and self.asset_type in (None, asset_type)
 
 

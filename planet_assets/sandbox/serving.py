@@ -118,6 +118,10 @@ class RunningSandbox:
         """Somebody else on the subscription spends."""
         self.world.spend(km2, name)
 
+    def feature(self, reference: str, geometry: dict[str, Any]) -> None:
+        """Keep an area under a reference (pl:features/my/C/F), for reservations and clips."""
+        self.world.feature(reference, geometry)
+
     def republish(self, item_id: str) -> None:
         """Make the files of an item anew: other bytes under the same names."""
         self.world.republish(item_id)
@@ -127,7 +131,7 @@ class RunningSandbox:
         return self.world.reset_key()
 
     def reset(self) -> None:
-        """Forget charges, activations, faults, searches and requests; clock and keys stay."""
+        """Forget charges, orders, activations, faults, searches and requests; clock and keys stay."""
         self.world.reset()
 
 

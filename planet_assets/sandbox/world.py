@@ -22,6 +22,7 @@ from typing import Any
 
 from shapely.geometry.base import BaseGeometry
 
+from . import spends
 from .account import Account
 from .billing import Bill, Rules
 from .config import SandboxConfig
@@ -29,9 +30,12 @@ from .faults import Faults
 from .filters import EARLIEST, Reach
 from .imagery import Imagery
 from .life import PREVIEW_EDITION, Feature, is_preview, seen_at
+from .order_book import OrderBook
 from .scenes import Catalog
 
 SUBSCRIPTION_ID = 301722
+FIRST_USER = 43561
+"""The number of the first key's user; the next key's is one more."""
 
 _LOOKS_BACK = timedelta(days=180)  # a search without dates in a made catalogue, which has no beginning
 _ANSWERS = 32
@@ -62,6 +66,10 @@ class _Kept:
     editions: dict[str, int] = field(default_factory=dict)
     searches: dict[str, dict[str, Any]] = field(default_factory=dict)
     spends: list[dict[str, Any]] = field(default_factory=list)
+    features: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Geometries by their references, pl:features/my/<collection>/<feature>."""
+    reservations: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
 
 
 class World:
@@ -76,8 +84,10 @@ class World:
         self._file = self.folder / "state.json"
         self.kept = self._load() or self._begin()
         rules = Rules(
-            style=config.quota_style, repeat=config.repeat, per_asset=config.per_asset, udm2=config.charge_udm2
-        )
+            style=config.quota_style, repeat=config.repeat, per_asset=config.per_asset, udm2=config.charge_udm2,
+            clip_lowers=config.clip_lowers_charge, clip_minimum_km2=config.clip_minimum_km2,
+            composite=config.composite_charge,
+        )  # fmt: skip
         self.bill = Bill(rules, SUBSCRIPTION_ID, self.folder / "charges.jsonl" if config.state else None)
         self.account = Account(config, self.bill, born=datetime.fromisoformat(self.kept.born), spends=self.kept.spends)
         self.faults = Faults(seed=config.seed)
@@ -96,6 +106,7 @@ class World:
         self._paces: dict[tuple[str, str], float] = {}
         self._makers = ThreadPoolExecutor(4, thread_name_prefix="sandbox-files")
         self._made: dict[tuple[str, str, int], Future[tuple[Path, str]]] = {}
+        self.orders = OrderBook(self)
         self.save()
 
     # time
@@ -212,14 +223,28 @@ class World:
         """Somebody else on the subscription spends."""
         with self.lock:
             row = self.account.spend(km2, self.now(), name)
+            spends.as_orders(self, row)
             self.save()
             return row
 
-    def reset(self) -> None:
-        """Back to the first moment: no charges, activations, faults, searches or log. The clock and the keys stay."""
+    def feature(self, reference: str, geometry: dict[str, Any]) -> None:
+        """Keep an area under a reference, as the Features API would."""
         with self.lock:
-            for held in (self.kept.activations, self.kept.editions, self.kept.searches, self.kept.spends):
+            self.kept.features[reference] = geometry
+            self.save()
+
+    def user(self, digest: str) -> int:
+        """The number of the user whose key has this digest; a key that was reset is the same user's."""
+        digests = [hashlib.sha256(key.encode()).hexdigest()[:12] for key in self.kept.keys]
+        return digests.index(digest) + FIRST_USER if digest in digests else FIRST_USER
+
+    def reset(self) -> None:
+        """Back to the first moment: no charges, orders, activations, faults or log. The clock, keys and areas stay."""
+        with self.lock:
+            kept = self.kept
+            for held in (kept.activations, kept.editions, kept.searches, kept.spends, kept.reservations, kept.jobs):
                 held.clear()
+            self.orders.clear()
             self.bill.clear()
             self.faults.switch_off()
             self.requests.clear()
@@ -238,6 +263,7 @@ class World:
     def close(self) -> None:
         """Let go of threads and of the scratch folder."""
         self._makers.shutdown(wait=True, cancel_futures=True)
+        self.orders.close()
         if self._scratch:
             self._scratch.cleanup()
 
