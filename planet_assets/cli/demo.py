@@ -18,12 +18,12 @@ from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import QUESTION
 from planet_assets.library import ledger
 from planet_assets.model.geometry import as_roi
-from planet_assets.model.item import items_from
+from planet_assets.model.item import Item, items_from
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.plan import Plan
 from planet_assets.planet.auth import PlanetAuth
-from planet_assets.view.tables import Grid, as_text, jobs_table, search_table
-from planet_assets.view.text import confirmation_dialog, plan_text, quota_lines
+from planet_assets.view.tables import Grid, as_text, impact_table, jobs_table, search_table
+from planet_assets.view.text import confirmation_dialog, quota_lines
 from planet_assets.view.units import exact_km2, human_bytes
 
 ROI = {
@@ -69,15 +69,19 @@ class Show:
 
     def _planned(self, manager: AssetManager) -> Plan:
         _title(1, f"Search: scenes over Milan, {FIRST} to {LAST}, at most 20% cloud, of standard quality")
-        found = manager.search(
-            ROI, FIRST, LAST, cloud_cover_max=0.2, asset_types=ASSETS, limit=SCENES, extra_filter=STANDARD
-        )
-        click.echo(search_table(items_from(found)))
+        found = manager.search(ROI, FIRST, LAST, cloud_cover_max=0.2, asset_types=ASSETS, extra_filter=STANDARD)
+        scenes = _best(items_from(found))
+        click.echo(search_table(scenes))
+        click.echo(f"These {len(scenes)} of {len(found['features'])} scenes show the most of the region.")
         _title(2, "Quota before")
         _quota(manager)
         _title(3, "Plan: what it would cost, by both routes")
-        plan = manager.plan(found["features"], ASSETS, clip_to_roi=ROI, clipping_config={"compression": "deflate"})
-        click.echo(plan_text(plan))
+        plan = manager.plan(scenes, ASSETS, clip_to_roi=ROI, clipping_config={"compression": "deflate"})
+        click.echo(impact_table(plan))
+        click.echo(
+            f"Planet would charge {exact_km2(plan.impact.data_km2)} for whole scenes (the data route, taken here),"
+        )
+        click.echo(f"or {exact_km2(plan.impact.orders_km2)} if it clipped them itself (the orders route).")
         return plan
 
     def _fetched(self, manager: AssetManager, plan: Plan) -> JobList:
@@ -131,6 +135,13 @@ class _Lines:
         if self._last.get(job.id) != job.status.value:
             self._last[job.id] = job.status.value
             click.echo(f"{job.scene_id} {job.asset_type}: {job.status.value}")
+
+
+def _best(items: Sequence[Item]) -> list[Item]:
+    """The scenes that show the most of the ROI, the newest first."""
+    region = as_roi(ROI)
+    by_share = sorted(items, key=lambda item: item.footprint.intersection(region).area, reverse=True)
+    return sorted(by_share[:SCENES], key=lambda item: item.acquired, reverse=True)
 
 
 def _yes(_plan: Plan) -> bool:

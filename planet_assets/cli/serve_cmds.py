@@ -13,10 +13,10 @@ from planet_assets.cli.options import Command, Group
 from planet_assets.cli.output import Face
 from planet_assets.exceptions import DiskProblem, Misused
 
-DEMO_LATENCY = 0.01
+DEMO_LATENCY = 0.008
 """Share of Planet's own activation times: some seconds, so that one sees the waiting and does not wait."""
 
-DEMO_PIXEL_M = 10.0
+DEMO_PIXEL_M = 25.0
 """Ground size of the demo's pixels: files of some MB."""
 
 
@@ -80,7 +80,7 @@ def demo(directory: Path) -> int:
 
     folder = directory.expanduser().absolute()
     config = SandboxConfig(
-        state=folder / "sandbox", latency=DEMO_LATENCY, pixel_size_m=DEMO_PIXEL_M, quota_km2=5000.0, used_km2=812.0
+        state=folder / "sandbox", latency=DEMO_LATENCY, pixel_size_m=DEMO_PIXEL_M, quota_km2=6000.0, used_km2=812.0
     )
     with serving(config) as planet:
         show = Show(url=planet.url, key=planet.key, folder=folder, bill=planet.billed_km2)

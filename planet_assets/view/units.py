@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 UNKNOWN = "unknown"
+ONE_M2_KM2 = 1e-6  # less is what sums of floats leave over
 NAMED = 4  # ids that are named before "and n more"
 
 
@@ -20,7 +21,7 @@ def exact_km2(area_km2: float, *, decimals: int = 2) -> str:
     if not math.isfinite(area_km2):
         return UNKNOWN
     smallest = 10.0**-decimals
-    if 0 < area_km2 < smallest / 2:
+    if ONE_M2_KM2 < area_km2 < smallest / 2:
         return f"<{smallest:.{decimals}f} km²"
     text = f"{area_km2:,.{decimals}f}"
     whole = text.rstrip("0").rstrip(".") if set(text.partition(".")[2]) == {"0"} else text
