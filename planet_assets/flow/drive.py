@@ -87,6 +87,8 @@ async def drive(track: Track, perform: Callable[[Step, Track], Awaitable[Event |
         event = await _do(step, track, perform, clock)
         if event is not None:
             await _record(event, track, clock)
+        if lifecycle.is_stuck(track.job):
+            return track.job
         if reason := lifecycle.exhausted(track.job):
             kind = track.job.error_kind or "DownloadFailed"
             await asyncio.to_thread(track.record, Failed(at=clock.now(), error_kind=kind, message=reason))

@@ -104,21 +104,31 @@ def record(library: Library, job: DownloadJob, event: Event, *, by: str = "") ->
         LibraryLocked: another process moved the job meanwhile.
         OverQuota: the event takes quota that is not there; nothing was recorded.
     """
+    return record_together(library, [(job, event)], by=by)[0]
+
+
+def record_together(library: Library, moves: Sequence[tuple[DownloadJob, Event]], *, by: str = "") -> list[DownloadJob]:
+    """Move several jobs, each by its event, all or none. Errors are those of `record`."""
+    with library.write() as connection:
+        return [_moved_by(connection, job, event, by) for job, event in moves]
+
+
+def _moved_by(connection: sa.Connection, job: DownloadJob, event: Event, by: str) -> DownloadJob:
     after = lifecycle.apply(job, event)
     extra = charges.needs_room_km2(job, event)
-    with library.write() as connection:
-        mine = (job_table.c.id == job.id, job_table.c.revision == job.revision)
-        account = connection.execute(sa.select(job_table.c.account).where(*mine).with_for_update()).scalar_one_or_none()
-        if account is None:
-            raise _moved(job)
-        after = replace(after, account=account)  # the key may have been seen to belong to a subscription meanwhile
-        if extra > 0:
-            allow = job.terms.allow_unknown_quota
-            ledger.take(connection, account, extra, now=event.at, allow_unknown=allow)
-        connection.execute(sa.update(job_table).where(*mine).values(_row(after)))
-        _write_event(connection, job, after, event, by)
-        if isinstance(event, Placed | Clipped):
-            copies.write(connection, after, cut=isinstance(event, Clipped), at=event.at)
+    mine = (job_table.c.id == job.id, job_table.c.revision == job.revision)
+    account = connection.execute(sa.select(job_table.c.account).where(*mine).with_for_update()).scalar_one_or_none()
+    if account is None:
+        raise _moved(job)
+    after = replace(after, account=account)  # the key may have been seen to belong to a subscription meanwhile
+    if extra > 0:
+        allow = job.terms.allow_unknown_quota
+        ledger.take(connection, account, extra, now=event.at, allow_unknown=allow)
+    connection.execute(sa.update(job_table).where(*mine).values(_row(after)))
+    _write_event(connection, job, after, event, by)
+    if isinstance(event, Placed | Clipped):
+        at_planet = after.route == "orders" and after.roi_wkt is not None
+        copies.write(connection, after, cut=isinstance(event, Clipped) or at_planet, at=event.at)
     return after
 
 

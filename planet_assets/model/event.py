@@ -163,6 +163,45 @@ class NotClipped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlacing(Event):
+    """Intent, recorded before the request: an order is about to be placed, which charges when Planet accepts it."""
+
+    name: str
+    """Our name of the order, unique to this attempt; it finds the order again when the answer is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPlaced(Event):
+    """Planet accepted the order, or it was found by its name."""
+
+    order_id: str
+    """Planet's id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRefused(Event):
+    """Planet refused the order, or was not reached: nothing was charged."""
+
+    reason: str
+    """Why, in words."""
+    not_before: datetime
+    """When to try again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMissing(Event):
+    """The order was looked for by its name until the grace time was over, and Planet does not have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRunning(Event):
+    """Planet is carrying the order out, or may not list it yet."""
+
+    look_again_at: datetime
+    """When to ask again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delayed(Event):
     """A step failed in a way that time may cure."""
 
@@ -233,6 +272,11 @@ EVENTS: dict[str, type[Event]] = {
         Placed,
         Clipped,
         NotClipped,
+        OrderPlacing,
+        OrderPlaced,
+        OrderRefused,
+        OrderMissing,
+        OrderRunning,
         Delayed,
         Failed,
         Vanished,
@@ -274,6 +318,18 @@ class AskAsset(Step):
 
 class Activate(Step):
     """Ask Planet to make the asset ready."""
+
+
+class PlaceOrder(Step):
+    """Record that an order is about to be placed, then place it, together with the jobs that share it."""
+
+
+class FindOrder(Step):
+    """Look for an order whose answer was lost, by its name."""
+
+
+class PollOrder(Step):
+    """Ask how far the order is, and take the link when it is done."""
 
 
 class BeginFetch(Step):

@@ -80,6 +80,16 @@ class DownloadJob:
     """How far it has come."""
     revision: int = 0
     """Counts the events recorded; guards the row."""
+    bundle: str | None = None
+    """Product bundle that delivers it; None by the Data route."""
+    order_group: str | None = None
+    """Jobs of one group are ordered together; None by the Data route."""
+    order_name: str | None = None
+    """Our name of the latest order that was about to be placed for it."""
+    order_id: str | None = None
+    """Planet's id of the order, once it is known to stand."""
+    order_asked_at: datetime | None = None
+    """When the order was about to be placed."""
     activation_asked_at: datetime | None = None
     """When Planet was asked to make the asset ready."""
     starts: int = 0
@@ -153,9 +163,12 @@ class DownloadJob:
 
     @property
     def clipped_file_path(self) -> Path | None:
-        """The cut file; None until completed, and where nothing was cut."""
-        done = self.status is AssetStatus.COMPLETED and self.clip_outcome == "cut"
-        return Path(self.clipped_path) if done and self.clipped_path else None
+        """The cut file, cut here or at Planet; None until completed, and where nothing was cut."""
+        if self.status is not AssetStatus.COMPLETED:
+            return None
+        if self.route == "orders":
+            return Path(self.path)
+        return Path(self.clipped_path) if self.clip_outcome == "cut" and self.clipped_path else None
 
     @property
     def file_size_mb(self) -> float:

@@ -9,6 +9,7 @@ Rules about Planet, with their certainty (contract sections 5 and 7b):
 * Data API: the whole footprint, whatever is read or cut later. Source: confirmed.
 * every start at byte 0 on a new link charges (`repeat="each"`). Source: assumed, the safe reading of reports.
 * a resume by Range with a matching ETag does not charge. Source: assumed.
+* Orders: charged on acceptance, by the area inside the clip; fetching the files is free. Source: confirmed.
 * XML and RPC files are free. Source: reported. Every raster asset of an item charges, UDM2 too. Source: assumed.
 """
 
@@ -28,6 +29,9 @@ from planet_assets.model.event import (
     FetchStarting,
     LinkLost,
     NotClipped,
+    OrderMissing,
+    OrderPlacing,
+    OrderRefused,
     Placed,
     TakenOver,
     Vanished,
@@ -42,6 +46,7 @@ TOLERANCE_KM2 = 1e-6
 
 REPEAT_EACH = "repeat=each (assumed)"
 REPEAT_ONCE = "repeat=once (declared)"
+ORDERED = "order accepted: area inside the clip (confirmed)"
 
 ASSUMPTIONS = {
     "each": "Every new start of a download of the same asset is assumed to charge again.",
@@ -87,8 +92,8 @@ def release(km2: float, rule: str) -> Entry:
 
 
 def start_km2(job: DownloadJob) -> float:
-    """What opening a new link at byte 0 counts, km²."""
-    if job.starts and job.terms.repeat == "once":
+    """What opening a new link at byte 0 counts, km²; nothing by the Orders route, where placing the order counted."""
+    if job.route == "orders" or (job.starts and job.terms.repeat == "once"):
         return 0.0
     return job.km2
 
@@ -122,6 +127,8 @@ def needs_room_km2(job: DownloadJob, event: Event) -> float:
             return km2
         case FetchStarting(resuming=False):
             return missing_km2(job)
+        case OrderPlacing():
+            return max(0.0, job.km2 - job.held_km2)
         case _:
             return 0.0
 
@@ -139,6 +146,10 @@ def entries(job: DownloadJob, event: Event) -> list[Entry]:
             rows = [_settle(job, charged=offset == 0 or job.charge == "unknown")]
         case FetchRefused():
             rows = _refused(job)
+        case OrderPlacing():
+            rows = [reserve(max(0.0, job.km2 - job.held_km2), ORDERED), commit(job.km2, ORDERED)]
+        case OrderRefused() | OrderMissing():
+            rows = [_taken_back(job, "the order does not stand (confirmed)", job.order_asked_at)]
         case TakenOver() | LinkLost() if job.resuming:
             rows = [_settle(job, charged=True)]
         case Cancelled() | Failed() | Vanished() | NotClipped() | Placed():
@@ -154,7 +165,7 @@ def _rule(job: DownloadJob) -> str:
 
 def resume_stake_km2(job: DownloadJob) -> float:
     """What is held while a part is resumed on a new link, in case the server starts over, km²."""
-    return 0.0 if job.terms.repeat == "once" else job.km2
+    return 0.0 if job.terms.repeat == "once" or job.route == "orders" else job.km2
 
 
 def _start(job: DownloadJob) -> list[Entry]:
@@ -173,8 +184,12 @@ def _refused(job: DownloadJob) -> list[Entry]:
         return [_settle(job, charged=True)] if job.resuming else []
     if job.resuming:
         return [_settle(job, charged=False)]
-    stake, rule = job.at_stake_km2, "refused before a byte came (assumed free)"
-    return [Entry(kind="release", held_km2=stake, spent_km2=-stake, rule=rule, at=job.link_opened_at)]
+    return [_taken_back(job, "refused before a byte came (assumed free)", job.link_opened_at)]
+
+
+def _taken_back(job: DownloadJob, rule: str, at: datetime | None) -> Entry:
+    """What was committed with an intent, and certainly was not charged, is set aside again."""
+    return Entry(kind="release", held_km2=job.at_stake_km2, spent_km2=-job.at_stake_km2, rule=rule, at=at)
 
 
 def _ended(job: DownloadJob) -> list[Entry]:

@@ -41,12 +41,20 @@ from planet_assets.model.event import (
     Fetched,
     FetchRefused,
     FetchStarting,
+    FindOrder,
     LinkLost,
     LinkReady,
     NotClipped,
     NotThereYet,
+    OrderMissing,
+    OrderPlaced,
+    OrderPlacing,
+    OrderRefused,
+    OrderRunning,
     Place,
     Placed,
+    PlaceOrder,
+    PollOrder,
     Spoiled,
     Step,
     StillActivating,
@@ -79,8 +87,18 @@ _ENDS: dict[type[Event], AssetStatus] = {
 }
 
 TABLE: Mapping[AssetStatus, Mapping[type[Event], AssetStatus]] = {
-    S.PENDING: {**_ASKING, **_ENDS, Delayed: S.PENDING, TakenOver: S.PENDING},
+    S.PENDING: {**_ASKING, **_ENDS, OrderPlacing: S.ORDERING, Delayed: S.PENDING, TakenOver: S.PENDING},
     S.WAITING: {**_ASKING, **_ENDS, Delayed: S.WAITING, TakenOver: S.WAITING},
+    S.ORDERING: {
+        **_ENDS,
+        OrderPlaced: S.ORDERING,
+        OrderRefused: S.PENDING,
+        OrderMissing: S.PENDING,
+        OrderRunning: S.ORDERING,
+        LinkReady: S.ACTIVE,
+        Delayed: S.ORDERING,
+        TakenOver: S.ORDERING,
+    },
     S.ACTIVATING: {**_ASKING, **_ENDS, Delayed: S.ACTIVATING, TakenOver: S.ACTIVATING},
     S.ACTIVE: {
         **_ENDS,
@@ -122,6 +140,8 @@ def apply(job: DownloadJob, event: Event) -> DownloadJob:
     row = TABLE.get(job.status, {})
     if type(event) not in row:
         raise ValueError(f"{type(event).__name__} may not happen to a job that is {job.status.value}")
+    if type(event) in _ENDS and not may_end(job):
+        raise ValueError(f"whether Planet accepted order {job.order_name} must be found out first")
     changes: dict[str, Any] = {"status": row[type(event)], "updated_at": event.at, "revision": job.revision + 1}
     changes |= _facts(job, event)
     rows = charges.entries(job, event)
@@ -145,15 +165,24 @@ def next_step(job: DownloadJob, now: datetime) -> Step:
             return BeginFetch()
         case _ if job.held_copy is not None:
             return UseHeld()
+        case S.ORDERING:
+            return FindOrder() if job.order_id is None else PollOrder()
+        case _ if job.route == "orders":
+            return PlaceOrder()
         case S.ACTIVATING if job.activation_asked_at is None:
             return Activate()
         case _:
             return AskAsset()
 
 
-def may_be_cancelled(job: DownloadJob) -> bool:
-    """True until the job is final."""
-    return not job.status.is_final
+def is_stuck(job: DownloadJob) -> bool:
+    """True when finding out about an order has failed too often to go on now; `resume` asks again."""
+    return job.status is S.ORDERING and not may_end(job) and job.attempts > job.terms.retry_attempts
+
+
+def may_end(job: DownloadJob) -> bool:
+    """False for final jobs, and while nobody knows whether Planet accepted the order: that is found out first."""
+    return not job.status.is_final and not (job.status is S.ORDERING and job.order_id is None)
 
 
 def _after_start(job: DownloadJob) -> Step:
@@ -184,6 +213,8 @@ def _facts(job: DownloadJob, event: Event) -> dict[str, Any]:
             return {**_FRESH, "error_kind": "NotYet", "error_message": event.reason, "not_before": event.look_again_at}
         case LinkReady():
             return {**_FRESH, "md5": event.md5 or job.md5}
+        case OrderPlacing() | OrderPlaced() | OrderRefused() | OrderMissing() | OrderRunning():
+            return _order_facts(job, event)
         case Delayed() | Failed() | Vanished() | Cancelled():
             return _trouble(job, event)
         case TakenOver():
@@ -229,6 +260,28 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
             return {}
 
 
+def _order_facts(
+    job: DownloadJob, event: OrderPlacing | OrderPlaced | OrderRefused | OrderMissing | OrderRunning
+) -> dict[str, Any]:
+    match event:
+        case OrderPlacing(name=name):
+            intent = {"charge": "intended", "at_stake_km2": job.km2, "order_asked_at": event.at}
+            return {**_FRESH, **intent, "order_name": name}
+        case OrderPlaced(order_id=order_id):
+            return {**_FRESH, **_NO_LINK, "order_id": order_id}
+        case OrderRefused():
+            return {**_NO_LINK, **_again(job, "OrderRefused", event.reason, event.not_before), "order_asked_at": None}
+        case OrderMissing():
+            return {**_FRESH, **_NO_LINK, "order_asked_at": None}
+        case OrderRunning():
+            return {**_FRESH, "not_before": event.look_again_at}
+
+
+def _asks_anew(job: DownloadJob) -> AssetStatus:
+    """Where a job goes that needs a fresh link."""
+    return S.ACTIVATING if job.order_id is None else S.ORDERING
+
+
 def _whole(event: Fetched | Placed) -> dict[str, Any]:
     return {"digest": event.digest, "size_bytes": event.size_bytes, "bytes_done": event.size_bytes}
 
@@ -240,7 +293,7 @@ def _again(job: DownloadJob, kind: str, message: str, not_before: datetime) -> d
 def _trouble(job: DownloadJob, event: Delayed | Failed | Vanished | Cancelled) -> dict[str, Any]:
     match event:
         case Delayed():
-            lost = event.answered and job.status is S.DOWNLOADING and job.charge == "intended"
+            lost = event.answered and job.status in (S.DOWNLOADING, S.ORDERING) and job.charge == "intended"
             charge = {"charge": "unknown"} if lost else {}
             tries = _again(job, event.error_kind, event.message, event.not_before)
             return {**charge, **tries, **({"attempts": 1, "renewals": 0} if event.progressed else {})}
@@ -258,6 +311,8 @@ def _taken_over(job: DownloadJob) -> dict[str, Any]:
     facts: dict[str, Any] = {"attempts": 0, "resuming": False}
     if job.status is not S.WAITING:
         facts["not_before"] = None
+    if job.status is S.ACTIVE:
+        facts["status"] = _asks_anew(job)
     if job.charge == "intended":
         facts["charge"] = "unknown"
         facts["starts"] = job.starts + job.resuming
@@ -270,13 +325,14 @@ def _refused(job: DownloadJob, event: FetchRefused) -> dict[str, Any]:
     facts = _NO_LINK | _again(job, "LinkExpired" if event.link_gone else "NetworkError", event.reason, event.not_before)
     facts["starts"] = job.starts - taken_back + counted_now
     if event.link_gone:
-        facts |= {"status": S.ACTIVATING, "activation_asked_at": None, "renewals": job.renewals + 1, "attempts": 0}
+        facts |= {"status": _asks_anew(job), "activation_asked_at": None, "renewals": job.renewals + 1, "attempts": 0}
     return facts
 
 
 def _link_lost(job: DownloadJob, reason: str) -> dict[str, Any]:
     return {
         **_NO_LINK,
+        "status": _asks_anew(job),
         "starts": job.starts + job.resuming,
         # a lost link says nothing about the activation: Planet is asked first, and activates again only if inactive
         "activation_asked_at": job.activation_asked_at or job.updated_at,
@@ -299,15 +355,17 @@ def _placed(job: DownloadJob, event: Placed) -> dict[str, Any]:
     }
     if job.clipping is None:
         facts["status"] = S.COMPLETED
+    if job.order_id is not None and job.roi_wkt is not None:
+        facts["clip_outcome"] = "cut"
     return facts
 
 
 def exhausted(job: DownloadJob) -> str | None:
     """Why the job should fail now, in words; None while another try is due."""
-    if job.status.is_final or job.status is S.WAITING:
+    if job.status is S.WAITING or not may_end(job):
         return None
     if job.attempts > job.terms.retry_attempts:
-        stage = "activation" if job.status in (S.PENDING, S.ACTIVATING) else "download"
+        stage = "activation" if job.status in (S.PENDING, S.ORDERING, S.ACTIVATING) else "download"
         return f"{stage} failed after {job.attempts} tries: {job.error_message}"
     if job.renewals > MAX_RENEWALS:
         reason = job.error_message or "Planet took it back each time."
