@@ -65,6 +65,11 @@ class Show:
             jobs = self._fetched(manager, plan)
             self._files(jobs)
             self._balance(manager)
+        click.echo("")
+        if plan.wants:
+            click.echo("Run it again: everything is held by then, and it costs 0 km².")
+        else:
+            click.echo("Everything was held already: this run cost 0 km².")
         return code_of_jobs(jobs)
 
     def _planned(self, manager: AssetManager) -> Plan:
@@ -121,7 +126,6 @@ class Show:
         click.echo("")
         click.echo(f"  The sandbox's own bill  {exact_km2(self.bill())}")
         click.echo(f"  Our ledger              {exact_km2(spent)} spent, {exact_km2(held)} reserved")
-        click.echo("\nRun it again: everything is held by then, and it costs 0 km².")
 
 
 class _Lines:

@@ -13,7 +13,7 @@ from planet_assets.cli.options import Command, Group
 from planet_assets.cli.output import Face
 from planet_assets.exceptions import DiskProblem, Misused
 
-DEMO_LATENCY = 0.008
+DEMO_LATENCY = 0.006
 """Share of Planet's own activation times: some seconds, so that one sees the waiting and does not wait."""
 
 DEMO_PIXEL_M = 25.0
@@ -68,7 +68,9 @@ def serve(host: str, port: int, **typed: Any) -> int:
 
 @click.command(cls=Command)
 @click.option("--directory", "-d", default="demo", show_default=True, type=click.Path(path_type=Path), metavar="D")
-def demo(directory: Path) -> int:
+@click.option("--pixel-size", "pixel_size_m", default=DEMO_PIXEL_M, show_default=True, metavar="M", help="3 is true.")
+@click.option("--latency", default=DEMO_LATENCY, show_default=True, metavar="S", help="Scale of activation times.")
+def demo(directory: Path, pixel_size_m: float, latency: float) -> int:
     """The whole path on a local sandbox: search, plan, confirm, activate, download, verify, clip.
 
     It has a library and a folder of its own; your key, your quota and your library are not touched.
@@ -77,14 +79,15 @@ def demo(directory: Path) -> int:
     from planet_assets.cli.demo import Show
     from planet_assets.sandbox import SandboxConfig
     from planet_assets.sandbox import serve as serving
+    from planet_assets.transfer.place import ensure_folder
 
     folder = directory.expanduser().absolute()
+    ensure_folder(folder)
     config = SandboxConfig(
-        state=folder / "sandbox", latency=DEMO_LATENCY, pixel_size_m=DEMO_PIXEL_M, quota_km2=6000.0, used_km2=812.0
+        state=folder / "sandbox", latency=latency, pixel_size_m=pixel_size_m, quota_km2=6000.0, used_km2=812.0
     )
     with serving(config) as planet:
-        show = Show(url=planet.url, key=planet.key, folder=folder, bill=planet.billed_km2)
-        return show.run()
+        return Show(url=planet.url, key=planet.key, folder=folder, bill=planet.billed_km2).run()
 
 
 def need_sandbox() -> None:
