@@ -10,7 +10,11 @@ data      items, types, coverage, thumbnails        products    PlanetScope's ty
 delivery  assets, activation, links                 activation  how long it takes
 storage   bytes, on an origin of its own            faults      what can go wrong
 account   the subscription and who spends           billing     what is charged: every rule of money
-answers   the shapes of answers and errors
+orders    Orders v2                                 order_list  its filters and pages
+order_asks, order_rules   what may be asked for     order_book  orders by the clock
+order_work   the files of an order                  order_tools clip and the other raster tools
+spends    others' orders                            reservations   products and reserved quota, in account_pages
+answers   the shapes of answers and errors          tokens      of downloads
 scenes    records for any place and time            imagery     rasters for any record
           (over orbit, sky, relief, grid and noise: an invented fleet, weather and land)
 """

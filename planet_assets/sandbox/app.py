@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import account, answers, control, data, delivery, orders, search, storage, tokens
+from . import account, answers, control, data, delivery, orders, reservations, search, storage, tokens
 from .config import SandboxConfig
 from .world import World
 
@@ -48,6 +48,7 @@ def create_app(config: SandboxConfig) -> Starlette:
         *search.routes,
         *delivery.routes,
         *account.routes,
+        *reservations.routes,
         *control.routes,
         *orders.routes(world),
         *storage.routes(world),
