@@ -66,7 +66,7 @@ class Wish:
     def clipping(self) -> dict[str, Any]:
         """The wiki's clipping_config."""
         return clipping_config(
-            self.buffer_m, self.compression, "COG" if self.cog else self.output_format, self.overviews, self.extent
+            self.buffer_m, self.compression, self.output_format, self.overviews, self.extent, cog=self.cog
         )
 
     def plan(self, manager: AssetManager) -> Plan | None:
@@ -102,13 +102,19 @@ class Wish:
 
 
 def clipping_config(
-    buffer_m: float | None, compression: str | None, output_format: str | None, overviews: bool, extent: str | None
+    buffer_m: float | None,
+    compression: str | None,
+    output_format: str | None,
+    overviews: bool,
+    extent: str | None,
+    *,
+    cog: bool = False,
 ) -> dict[str, Any]:
     """The options for cutting under the names of `clipping_config`, those that were given."""
     given = {
         "buffer_meters": buffer_m,
         "compression": compression,
-        "output_format": output_format,
+        "output_format": "COG" if cog else output_format,
         "create_overview": overviews or None,
         "extent": extent,
     }
