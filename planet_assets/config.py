@@ -10,6 +10,7 @@ import difflib
 import importlib.util
 import json
 import os
+import platform
 import re
 import tomllib
 import urllib.parse
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from planet_assets.exceptions import KeyMissing, Misused
+from planet_assets.model.quota import Budget
 from planet_assets.planet.auth import PlanetAuth
 
 PREFIX = "PLANET_ASSETS__"
@@ -69,6 +71,12 @@ class QuotaSettings(Section):
     """Whether every new download of an asset charges again. Source: assumed, the safe side."""
     near_limit: Share = 0.9
     """Share of the limit from which usage counts as near the limit."""
+    daily_limit_km2: Positive | None = None
+    """km² that all scripts on the library may spend in a UTC day, what is held included; the strictest stated holds."""
+    weekly_limit_km2: Positive | None = None
+    """km² that all scripts on the library may spend in a week from Monday, UTC; the strictest stated holds."""
+    monthly_reserve_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of the limit that no script on the library may touch; the strictest stated holds."""
 
 
 class Settings(BaseSettings):
@@ -158,6 +166,35 @@ def origins(config: Mapping[str, Any] | None = None) -> list[tuple[str, Any, str
 def described() -> list[tuple[str, Any, str]]:
     """(dotted key, default, what it means) of every setting; a section's own line comes before its keys."""
     return _described(Settings, "")
+
+
+def budgets(config: Mapping[str, Any] | Settings | None, *, script: str) -> dict[str, Budget | None]:
+    """The budgets these settings state, by who states them; None takes back what a file stated earlier.
+
+    The configuration file speaks for itself, so that a changed file counts at once for every script that reads it.
+    Environment and argument speak for the script.
+    """
+    given = config.model_dump(exclude_unset=True) if isinstance(config, Settings) else config
+    found: dict[str, Budget | None] = {f"{config_path()} on {platform.node()}": None}
+    for source, values in layers(given):
+        budget = _budget(values.get("quota"))
+        if source not in ("environment", "argument"):
+            found[f"{source} on {platform.node()}"] = budget
+        elif budget is not None:
+            found[script] = budget
+    return found
+
+
+def _budget(section: Any) -> Budget | None:
+    values = section.model_dump() if isinstance(section, QuotaSettings) else section
+    names = ("daily_limit_km2", "weekly_limit_km2", "monthly_reserve_fraction")
+    stated = {name: values[name] for name in names if values.get(name) is not None} if values else {}
+    if not stated:
+        return None
+    read = QuotaSettings.model_validate(stated)
+    return Budget(
+        daily_km2=read.daily_limit_km2, weekly_km2=read.weekly_limit_km2, reserve_share=read.monthly_reserve_fraction
+    )
 
 
 def config_path() -> Path:

@@ -86,11 +86,15 @@ class QuotaError(AssetError):
 
 
 class OverQuota(QuotaError):
-    """quota exceeded: what was asked costs `shortfall_km2` more than remains."""
+    """quota exceeded: what was asked costs `shortfall_km2` more than remains.
 
-    def __init__(self, message: str, *, hint: str = "", shortfall_km2: float = float("nan")) -> None:
+    `budget` names the budget of ours that refused (daily, weekly or reserve); it is empty when the quota itself did.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", shortfall_km2: float = float("nan"), budget: str = "") -> None:
         super().__init__(message, hint=hint)
         self.shortfall_km2 = shortfall_km2
+        self.budget = budget
 
 
 class QuotaUnknown(QuotaError):

@@ -79,6 +79,7 @@ class AssetManager:
         self.show_progress: bool | None = None
         self._clock: Clock = clock or RealClock()
         self._name = name or Path(sys.argv[0] or "python").name
+        self._budgets = configuration.budgets(config, script=self._name)
         self._library: Library | None = None
         self._session: Session | None = None
 
@@ -144,6 +145,7 @@ class AssetManager:
             subscription=self.settings.planet.subscription,
             near_limit=self.settings.quota.near_limit,
             now=self._clock.now(),
+            stated=self._budgets,
         )
 
     def declare_quota(self, limit_km2: float, used_km2: float = 0.0, *, interval: str = "monthly") -> QuotaInfo:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from planet_assets.exceptions import AssetError, KeyRefused, Misused, TryLater
-from planet_assets.library import accounts, ledger
+from planet_assets.library import accounts, budgets, ledger
 from planet_assets.library.engine import Library
-from planet_assets.model.quota import UNKNOWN, QuotaInfo
+from planet_assets.model.quota import UNKNOWN, Budget, QuotaInfo
 from planet_assets.planet.quota import QuotaApi, choose_subscription, quota_info
 from planet_assets.rules.allowance import next_interval
 
@@ -25,8 +26,9 @@ async def read_quota(
     subscription: str | None,
     near_limit: float,
     now: datetime,
+    stated: Mapping[str, Budget | None] | None = None,
 ) -> QuotaInfo:
-    """What may be used, with our pending spend.
+    """What may be used, with our pending spend and what the budgets leave; `stated` are budgets to note first.
 
     Raises:
         KeyRefused: Planet does not know the key.
@@ -42,7 +44,7 @@ async def read_quota(
         said = quota_info(None, as_of=now, why=f"Planet could not be asked: {error.message}")
     else:
         said = quota_info(choose_subscription(rows, wanted=subscription), as_of=now)
-    return await asyncio.to_thread(_remembered, library, said, key_digest, near_limit, now)
+    return await asyncio.to_thread(_remembered, library, said, key_digest, near_limit, now, stated or {})
 
 
 def account_of(library: Library, key_digest: str) -> str:
@@ -80,13 +82,21 @@ def declare(
     return ledger.quota_of(library, account, now)
 
 
-def _remembered(library: Library, said: QuotaInfo, key_digest: str, near_limit: float, now: datetime) -> QuotaInfo:
+def _remembered(
+    library: Library,
+    said: QuotaInfo,
+    key_digest: str,
+    near_limit: float,
+    now: datetime,
+    stated: Mapping[str, Budget | None],
+) -> QuotaInfo:
     """Store Planet's word, or fall back to a declaration or a fresh memory, and add our pending spend."""
     if said.account:
         accounts.adopt(library, key_digest, said.account)
     account = said.account or account_of(library, key_digest)
     best = said if said.is_known else _fallback(library, account, said, now)
     ledger.declare(library, replace(best, account=account))
+    budgets.state(library, account, stated)
     known = ledger.quota_of(library, account, now)
     return replace(known, near_limit_share=near_limit, why_unknown="" if best.is_known else said.why_unknown)
 

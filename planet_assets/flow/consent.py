@@ -117,6 +117,7 @@ def refuse_unpaid(plan: Plan, *, allow_unknown: bool) -> None:
             " ".join(verdict.reasons),
             hint="Take fewer scenes, or wait for the reset.",
             shortfall_km2=verdict.shortfall_km2,
+            budget=verdict.budget,
         )
     if verdict.word == "unknown" and not allow_unknown:
         raise QuotaUnknown(

@@ -17,10 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.exceptions import OverQuota, QuotaUnknown
+from planet_assets.library import budgets as budget_rows
 from planet_assets.library.engine import Library
 from planet_assets.library.schema import ledger, quota
 from planet_assets.model.quota import UNKNOWN, QuotaInfo
-from planet_assets.rules import allowance
+from planet_assets.rules import allowance, budgets
 from planet_assets.rules.charges import TOLERANCE_KM2, Entry
 
 _HELD = sa.func.coalesce(sa.func.sum(ledger.c.held_km2), 0.0)
@@ -51,7 +52,7 @@ def quota_of(library: Library, account: str, now: datetime) -> QuotaInfo:
 
 
 def write(connection: sa.Connection, account: str, entries: Iterable[Entry], *, at: datetime, **whose: Any) -> None:
-    """Append rows. `whose` gives `job_id`, `batch_id` and `by`."""
+    """Append rows. `whose` gives `job_id`, `batch_id` and `by`, and of rows without a job `key` and `note`."""
     rows = [
         {
             "account": account,
@@ -72,39 +73,51 @@ def take(connection: sa.Connection, account: str, km2: float, *, now: datetime, 
     """Make sure that `km2` more fit, while holding the account's row until the transaction ends.
 
     Raises:
-        OverQuota: they do not fit; `shortfall_km2` says by how much.
+        OverQuota: they do not fit; `shortfall_km2` says by how much, `budget` which budget of ours refused.
         QuotaUnknown: nobody knows, and `allow_unknown` is False.
     """
     if km2 <= TOLERANCE_KM2:
         return
     _lock_account(connection, account)
     info = _info(connection, account, now)
-    if not info.is_known:
-        if allow_unknown:
-            return
+    if not info.is_known and not allow_unknown:
         raise QuotaUnknown(
             f"The quota of account {account or 'unknown'} is not known.",
             hint="Declare it with `planet-assets quota set --limit ... --used ...`, or pass allow_unknown_quota=True.",
         )
-    since = allowance.pending_since(info, now)
-    mine = ledger.c.account == account
-    held = sa.select(_HELD).where(mine).scalar_subquery()
-    spent = sa.select(_SPENT).where(mine, ledger.c.at >= since).scalar_subquery()
-    room = info.limit_km2 - info.used_km2 - held - spent
+    bounds = _bounds(connection, info, now)
     granted = connection.execute(
         sa.update(quota)
-        .where(quota.c.account == account, room >= km2 - TOLERANCE_KM2)
+        .where(quota.c.account == account, *(room >= km2 - TOLERANCE_KM2 for room in bounds))
         .values(revision=quota.c.revision + 1)
     )
     if granted.rowcount == 1:
         return
     verdict = allowance.judge(info, km2)
     raise OverQuota(
-        f"quota exceeded: {km2:,.2f} km² are needed and {info.remaining_area_km2:,.2f} km² remain, "
-        f"counting what other jobs have reserved ({info.pending_km2:,.2f} km² pending).",
+        f"{' '.join(verdict.reasons)} This counts what other jobs have reserved ({info.pending_km2:,.2f} km² pending).",
         hint="Take fewer scenes, or wait for the reset.",
         shortfall_km2=verdict.shortfall_km2,
+        budget=verdict.budget,
     )
+
+
+def _bounds(connection: sa.Connection, info: QuotaInfo, now: datetime) -> list[sa.ColumnElement[float]]:
+    """What the quota and every budget leave, as sums that the taking statement itself makes."""
+    mine = ledger.c.account == info.account
+    held = sa.select(_HELD).where(mine).scalar_subquery()
+    bounds: list[sa.ColumnElement[float]] = []
+    stated = budgets.strictest(budget_rows.stated(connection, info.account))
+    if info.is_known:
+        since = allowance.pending_since(info, now)
+        spent = sa.select(_SPENT).where(mine, ledger.c.at >= since).scalar_subquery()
+        kept_back, _ = stated.get("reserve", (0.0, ""))
+        bounds.append(info.limit_km2 - kept_back * info.limit_km2 - info.used_km2 - held - spent)
+    for name, since in budgets.starts(now).items():
+        if name in stated:
+            ours = sa.select(_SPENT).where(mine, ledger.c.at >= since, ledger.c.kind != "adjust").scalar_subquery()
+            bounds.append(stated[name][0] - held - ours)
+    return bounds
 
 
 def balance(library: Library, account: str | None = None) -> tuple[float, float]:
@@ -167,7 +180,18 @@ def _info(connection: sa.Connection, account: str, now: datetime) -> QuotaInfo:
     held = connection.execute(sa.select(_HELD).where(mine)).scalar_one()
     since = allowance.pending_since(info, now)
     spent = connection.execute(sa.select(_SPENT).where(mine, ledger.c.at >= since)).scalar_one()
-    return allowance.with_pending(info, float(held), float(spent))
+    known = allowance.with_pending(info, float(held), float(spent))
+    stated = budget_rows.stated(connection, account)
+    return replace(known, budgets=budgets.rooms(stated, known, float(held), _ours(connection, account, now)))
+
+
+def _ours(connection: sa.Connection, account: str, now: datetime) -> dict[str, float]:
+    """km² that our scripts have spent since the day and the week began."""
+    query = sa.select(_SPENT).where(ledger.c.account == account, ledger.c.kind != "adjust")
+    return {
+        name: float(connection.execute(query.where(ledger.c.at >= since)).scalar_one())
+        for name, since in budgets.starts(now).items()
+    }
 
 
 def _number(value: float) -> float | None:

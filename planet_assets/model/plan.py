@@ -28,6 +28,8 @@ class Want:
     """How to cut; None when nothing is cut."""
     route: str = "data"
     """How Planet delivers: data or orders."""
+    bundle: str | None = None
+    """Product bundle that delivers it; None by the Data route."""
     path: str = ""
     """Absolute path of the whole file to come."""
     clipped_path: str | None = None
@@ -57,10 +59,17 @@ class WantImpact:
     """Charged by the Orders route with a clip: the part of the footprint inside the ROI."""
     overlap_km2: float
     """Ground of the ROI this scene covers; the footprint itself without an ROI."""
-    bytes_low: int
+    route: str = "data"
+    """How it is delivered: data or orders."""
+    bytes_low: int = 0
     """Low guess of the download's size."""
-    bytes_high: int
+    bytes_high: int = 0
     """High guess of the download's size."""
+
+    @property
+    def km2(self) -> float:
+        """Charged by its route."""
+        return self.orders_km2 if self.route == "orders" else self.data_km2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +77,7 @@ class DownloadImpact(Mapping[str, Any]):
     """What a set of wants would cost. Also a mapping with the keys `scene_count area_km2 avg_scene_area_km2 ...`."""
 
     route: str
-    """The route `area_km2` is counted by."""
+    """How Planet delivers: data, orders, or mixed."""
     wants: tuple[WantImpact, ...]
     """One entry a file that has to be fetched."""
     scene_count: int
@@ -97,12 +106,12 @@ class DownloadImpact(Mapping[str, Any]):
     @property
     def area_km2(self) -> float:
         """The quota Planet would charge by the chosen route, km²."""
-        return self.orders_km2 if self.route == "orders" else self.data_km2
+        return math.fsum(want.km2 for want in self.wants)
 
     @property
     def other_area_km2(self) -> float:
-        """The quota the other route would charge, km²."""
-        return self.data_km2 if self.route == "orders" else self.orders_km2
+        """The quota the other route would charge, km²; of a mixture, whole scenes by the Data route."""
+        return self.orders_km2 if self.route == "data" else self.data_km2
 
     @property
     def estimated_bytes(self) -> int:
@@ -156,6 +165,8 @@ class Verdict:
     """How much is missing; NaN when unknown."""
     reasons: tuple[str, ...] = ()
     """Why, in words."""
+    budget: str = ""
+    """The budget of our own that refuses: daily, weekly or reserve; empty when none does."""
 
     @property
     def allows(self) -> bool:

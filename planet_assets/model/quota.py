@@ -39,6 +39,32 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Bounds of our own on what the scripts of a library spend; None is no bound."""
+
+    daily_km2: float | None = None
+    """km² in a UTC day."""
+    weekly_km2: float | None = None
+    """km² in a week from Monday, UTC."""
+    reserve_share: float | None = None
+    """Share of the limit that is kept back, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What one budget leaves."""
+
+    name: str
+    """daily, weekly or reserve."""
+    limit_km2: float
+    """The bound; of a reserve, what is kept back."""
+    left_km2: float
+    """What may still be spent under it; negative when more was spent already."""
+    stated_by: str = ""
+    """The settings file or script that asked for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaInfo:
     """What may be used. Areas in km²; unknown is NaN and prints as *unknown*."""
 
@@ -66,6 +92,8 @@ class QuotaInfo:
     """Share of the limit from which `is_near_limit` holds."""
     why_unknown: str = ""
     """What stands in the way when the quota is not known."""
+    budgets: tuple[Room, ...] = ()
+    """What budgets of our own leave, beside Planet's limit."""
 
     @property
     def is_known(self) -> bool:
@@ -91,8 +119,9 @@ class QuotaInfo:
         return self.is_known and self.usage_percentage >= self.near_limit_share
 
     def can_download(self, area_km2: float) -> bool:
-        """True when `area_km2` still fits; False when the quota is unknown or the area is not a number."""
-        return self.is_known and 0 <= area_km2 <= self.remaining_area_km2
+        """True when `area_km2` still fits, budgets included; False when the quota is unknown or it is no number."""
+        room = min((budget.left_km2 for budget in self.budgets), default=math.inf)
+        return self.is_known and 0 <= area_km2 <= min(self.remaining_area_km2, max(0.0, room))
 
     def age(self, now: datetime) -> timedelta | None:
         """How long ago the source said so."""

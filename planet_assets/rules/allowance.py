@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from planet_assets.model.plan import DownloadImpact, Verdict
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.rules import budgets
 
 POSTING_LAG = timedelta(hours=36)
 """How long after the midnight that follows a spend it may be missing from Planet's figure. Source: assumed."""
@@ -61,19 +62,35 @@ def judge(quota: QuotaInfo, km2: float) -> Verdict:
         return Verdict(word="over", shortfall_km2=math.nan, reasons=("The price could not be worked out.",))
     if km2 == 0:
         return Verdict(word="fits", reasons=("Nothing is charged.",))
+    remaining = quota.remaining_area_km2
+    if km2 > remaining or budgets.refusing(quota, km2) is not None:
+        return _too_much(quota, km2)
     if not quota.is_known:
         reason = quota.why_unknown or "Planet does not say what this account may use."
         return Verdict(word="unknown", shortfall_km2=math.nan, reasons=(reason,))
-    remaining = quota.remaining_area_km2
-    if km2 > remaining:
-        short = km2 - remaining
-        words = f"quota exceeded: {km2:,.2f} km² are needed, {remaining:,.2f} km² remain, {short:,.2f} km² are missing."
-        return Verdict(word="over", shortfall_km2=short, reasons=(words,))
     after = quota.used_km2 + quota.pending_km2 + km2
     if after >= quota.near_limit_share * quota.limit_km2:
         share = after / quota.limit_km2
         return Verdict(word="near_limit", reasons=(f"Afterwards {share:.0%} of the limit are used.",))
     return Verdict(word="fits", reasons=(f"{remaining - km2:,.2f} km² remain afterwards.",))
+
+
+def _too_much(quota: QuotaInfo, km2: float) -> Verdict:
+    """Why it does not fit: by the quota, by a budget of ours, or by both."""
+    remaining, tight = quota.remaining_area_km2, budgets.refusing(quota, km2)
+    short, reasons = 0.0, []
+    if km2 > remaining:
+        short = km2 - remaining
+        reasons.append(
+            f"quota exceeded: {km2:,.2f} km² are needed, {remaining:,.2f} km² remain, {short:,.2f} km² are missing."
+        )
+    if tight is not None:
+        lacking = km2 - max(0.0, tight.left_km2)
+        asked = f" (asked for by {tight.stated_by})" if tight.stated_by else ""
+        said = f"{km2:,.2f} km² are needed and {budgets.words(tight)}{asked}; {lacking:,.2f} km² are missing."
+        reasons.append(said if reasons else f"quota exceeded: {said}")
+        short = max(short, lacking)
+    return Verdict(word="over", shortfall_km2=short, reasons=tuple(reasons), budget="" if tight is None else tight.name)
 
 
 def judge_impact(quota: QuotaInfo, impact: DownloadImpact) -> Verdict:

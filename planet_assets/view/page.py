@@ -11,6 +11,7 @@ from planet_assets.model.asset import AssetStatus
 from planet_assets.model.job import DownloadJob
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.rules import budgets
 from planet_assets.view import marks
 from planet_assets.view.marks import AMBER, BLUE, GREEN, GREY, RED
 from planet_assets.view.tables import PROSE, Grid, cell_km2, common_folder, impact_grid, outcome
@@ -66,7 +67,11 @@ def plan_html(plan: Plan) -> str:
         _map(plan),
         _prices(plan.impact),
         *_quota_blocks(plan.quota, plan.made_at, required_km2=plan.impact.area_km2),
-        *(marks.note(reason, colour=colour) for reason in obstacles(plan) if plan.quota.is_known),
+        *(
+            marks.note(reason, colour=colour)
+            for reason in obstacles(plan)
+            if plan.quota.is_known or plan.verdict.word == "over"
+        ),
         marks.points("Left out, not charged", left_out(plan.impact, plan.lacking, plan.under_way)),
         _scenes(impact_grid(plan.impact, list(items.values())), plan.impact),
         marks.points("Assumed", plan.impact.assumptions),
@@ -108,6 +113,7 @@ def _quota_blocks(quota: QuotaInfo, now: datetime | None, required_km2: float = 
     lines = [f"Source: {source_of(quota, now)}"]
     if quota.resets_at is not None:
         lines.append(f"Resets {human_time(quota.resets_at)}")
+    lines += [budgets.words(room) for room in quota.budgets]
     if not quota.is_known:
         known = [("", "Limit", exact_km2(quota.limit_km2)), ("", "Used", exact_km2(quota.used_km2))]
         why = marks.note(f"The quota is unknown: {plain(quota.why_unknown or WHY_UNKNOWN)}", colour=AMBER)

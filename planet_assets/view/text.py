@@ -9,6 +9,7 @@ from datetime import datetime
 
 from planet_assets.model.plan import DownloadImpact, Plan, Want
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.rules import budgets
 from planet_assets.view.tables import impact_table, jobs_table, search_table
 from planet_assets.view.units import (
     count,
@@ -144,16 +145,17 @@ def _quota_status_lines(plan: Plan) -> list[str]:
     ]
     if quota.is_known and quota.pending_km2 > 0:
         lines.insert(1, f"    of which {exact_km2(quota.pending_km2)} pending: ours, not posted by Planet yet")
+    lines += [f"  Budget: {budgets.words(room)}" for room in quota.budgets]
     return lines + [line for reason in obstacles(plan) for line in _entry(reason)]
 
 
 def obstacles(plan: Plan) -> tuple[str, ...]:
     """Why a plan may not be carried out as it is, or why one should look twice; a plan that fits needs no words."""
     quota, verdict = plan.quota, plan.verdict
-    if not quota.is_known:
-        return (f"The quota is unknown: {quota.why_unknown or WHY_UNKNOWN}",)
     if verdict.word == "over":
         return verdict.reasons or ("quota exceeded: this does not fit.",)
+    if not quota.is_known:
+        return (f"The quota is unknown: {quota.why_unknown or WHY_UNKNOWN}",)
     if verdict.word == "near_limit":
         return ("Near the limit.", *verdict.reasons)
     return verdict.reasons if verdict.word == "unknown" else ()
@@ -224,6 +226,7 @@ def quota_lines(quota: QuotaInfo, now: datetime, *, signs: str = "█▒·") -> 
         closing = _entry(f"The quota is unknown: {quota.why_unknown or WHY_UNKNOWN}")
     if quota.resets_at is not None:
         rows.append(("  Resets", f"{human_time(quota.resets_at)}{_ahead(quota.resets_at, now)}"))
+    rows += [("  Budget", budgets.words(room)) for room in quota.budgets]
     rows.append(("  Source", source_of(quota, now)))
     width = max(len(label) for label, _ in rows)
     title = quota_title(quota)

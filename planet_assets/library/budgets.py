@@ -1,0 +1,43 @@
+"""Budgets that hold for every script on the library: who stated which, kept beside the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import sqlalchemy as sa
+
+from planet_assets.library.engine import Library
+from planet_assets.library.schema import kv
+from planet_assets.model.quota import Budget
+
+
+def stated(connection: sa.Connection, account: str) -> dict[str, Budget]:
+    """Budgets of an account by who stated them, in the caller's transaction."""
+    text = connection.execute(sa.select(kv.c.value).where(kv.c.key == _key(account))).scalar_one_or_none()
+    return {} if text is None else {who: Budget(**figures) for who, figures in json.loads(text).items()}
+
+
+def listed(library: Library, account: str) -> dict[str, Budget]:
+    """Budgets of an account by who stated them."""
+    with library.read() as connection:
+        return stated(connection, account)
+
+
+def state(library: Library, account: str, changes: Mapping[str, Budget | None]) -> dict[str, Budget]:
+    """Note what each states; None takes back what it stated earlier. Returns all that hold now."""
+    known = listed(library, account)
+    if all(known.get(who) == budget for who, budget in changes.items()):
+        return known
+    with library.write() as connection:
+        merged: dict[str, Budget | None] = {**stated(connection, account), **changes}
+        left = {who: budget for who, budget in merged.items() if budget is not None}
+        connection.execute(sa.delete(kv).where(kv.c.key == _key(account)))
+        text = json.dumps({who: asdict(budget) for who, budget in left.items()})
+        connection.execute(sa.insert(kv).values(key=_key(account), value=text))
+    return left
+
+
+def _key(account: str) -> str:
+    return f"budgets:{account}"
