@@ -226,7 +226,7 @@ def _thickened(piece: np.ndarray, metres: float) -> BaseGeometry:
         return np.column_stack([lon, lat])
 
     around = shapely.segmentize(line.buffer(metres), STRAIGHT_M)
-    return on_the_globe(shapely.transform(around, on_the_ground))
+    return only_areas(shapely.make_valid(on_the_globe(shapely.transform(around, on_the_ground))))
 
 
 def _repeated(lonlat: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
