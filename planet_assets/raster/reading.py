@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.dtypes import in_dtype_range
 from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as PixelWindow
@@ -102,9 +103,16 @@ def grid_of(dataset: Any) -> Grid:
     )
 
 
+def nodata_of(dataset: Any) -> float | None:
+    """The raster's nodata; None when it has none, or one that its pixels cannot hold."""
+    nodata = dataset.nodata
+    return nodata if nodata is None or in_dtype_range(nodata, dataset.dtypes[0]) else None
+
+
 def fill_of(dataset: Any) -> float:
     """What stands for nothing: the raster's nodata, or 0 when it has none."""
-    return 0 if dataset.nodata is None else dataset.nodata
+    nodata = nodata_of(dataset)
+    return 0 if nodata is None else nodata
 
 
 def read_window(dataset: Any, window: Window) -> np.ndarray:

@@ -16,7 +16,7 @@ from rasterio.windows import Window as PixelWindow
 
 from planet_assets.exceptions import ClipFailed
 from planet_assets.model.job import Clipping
-from planet_assets.raster.reading import fill_of, grid_of, read_window
+from planet_assets.raster.reading import fill_of, grid_of, nodata_of, read_window
 from planet_assets.rules.window import Outline, Window, moved, strips
 
 TILE_PX = 512
@@ -73,6 +73,14 @@ def strip_bytes(dataset: Any, window: Window) -> int:
     return int(TILE_PX * window.width * dataset.count * np.dtype(dataset.dtypes[0]).itemsize)
 
 
+def blank(pixels: np.ndarray, inside: np.ndarray, fill: float) -> None:
+    """Set what lies outside to `fill`, in place; pixels are (band, row, col), `inside` is (row, col)."""
+    if fill == 0 and pixels.dtype.kind in "iu":
+        pixels *= inside  # ten times quicker than a choice for each pixel
+    else:
+        np.copyto(pixels, np.asarray(fill, dtype=pixels.dtype), where=~inside)
+
+
 def _fill(dataset: Any, out: Any, outline: Outline, window: Window, tick: Callable[[float], None]) -> int:
     """All pixels, a row of tiles at a time and no more columns at once than memory allows; counts those inside."""
     fill, inside = fill_of(dataset), 0
@@ -81,12 +89,11 @@ def _fill(dataset: Any, out: Any, outline: Outline, window: Window, tick: Callab
     for top, rows in strips(window, TILE_PX):
         within = outline.inside(top, rows)
         inside += int(np.count_nonzero(within))
-        outside = ~within
         for left in range(0, window.width, columns):
             width = min(columns, window.width - left)
             there = Window(col_off=window.col_off + left, row_off=window.row_off + top, width=width, height=rows)
             pixels = read_window(dataset, there)
-            np.copyto(pixels, np.asarray(fill, dtype=pixels.dtype), where=outside[:, left : left + width])
+            blank(pixels, within[:, left : left + width], fill)
             out.write(pixels, window=PixelWindow(left, top, width, rows))
         tick((top + rows) / window.height)
     return inside
@@ -101,7 +108,7 @@ def _profile(dataset: Any, window: Window, compression: str) -> dict[str, Any]:
         "dtype": dataset.dtypes[0],
         "crs": dataset.crs,
         "transform": Affine(*moved(grid_of(dataset).transform, window)),
-        "nodata": dataset.nodata,
+        "nodata": nodata_of(dataset),
         "tiled": True,
         "blockxsize": TILE_PX,
         "blockysize": TILE_PX,
