@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom against a sandbox, shows what it promises, and is committed without outputs."""
+"""Every notebook runs from top to bottom against a sandbox, shows what it promises, and is kept without outputs."""
 
 from __future__ import annotations
 
