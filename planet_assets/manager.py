@@ -32,6 +32,7 @@ from planet_assets.model.ports import Clock
 from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.planet.auth import PlanetAuth
 from planet_assets.planet.data import DataApi
+from planet_assets.planet.orders import OrdersApi
 from planet_assets.planet.quota import QuotaApi
 from planet_assets.planet.session import Session
 
@@ -458,6 +459,7 @@ class AssetManager:
             yield Runner(
                 library=self.library,
                 api=DataApi(self._planet()),
+                orders=OrdersApi(self._planet()),
                 fetcher=fetcher,
                 clock=self._clock,
                 concurrent=self._concurrent(max_concurrent),

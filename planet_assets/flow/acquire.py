@@ -32,6 +32,7 @@ from planet_assets.exceptions import (
 from planet_assets.flow import files
 from planet_assets.flow.asking import Asking
 from planet_assets.flow.drive import Track
+from planet_assets.flow.ordering import Ordering
 from planet_assets.flow.turnstile import Turnstile
 from planet_assets.library import copies
 from planet_assets.library.engine import Library
@@ -51,10 +52,13 @@ from planet_assets.model.event import (
     Fetched,
     FetchRefused,
     FetchStarting,
+    FindOrder,
     LinkLost,
     NotClipped,
     Place,
     Placed,
+    PlaceOrder,
+    PollOrder,
     Spoiled,
     Step,
     UseHeld,
@@ -79,6 +83,7 @@ class Acquire:
     """Everything the steps touch, wired once for a run."""
 
     asking: Asking
+    ordering: Ordering
     fetcher: Fetcher
     library: Library
     clock: Clock
@@ -96,6 +101,12 @@ class Acquire:
                 return await self.asking.activate(track.job)
             case UseHeld():
                 return await self._in_thread(self._use_held, track.job)
+            case PlaceOrder():
+                return await self.ordering.place(track)
+            case FindOrder():
+                return await self.ordering.find(track)
+            case PollOrder():
+                return await self.ordering.poll(track)
             case BeginFetch():
                 return await self._boarded(track)
             case Fetch():
@@ -115,6 +126,7 @@ class Acquire:
     async def close(self) -> None:
         """End what nobody waits for any more."""
         await self.asking.close()
+        await self.ordering.close()
 
     async def _boarded(self, track: Track) -> Event:
         """Begin once there is room for the body, so that nothing is counted as charged before it is asked for."""
@@ -295,6 +307,8 @@ class Acquire:
             return self._spoiled(job, error)
 
     async def _promised_now(self, job: DownloadJob) -> str | None:
+        if job.route == "orders":
+            return job.md5
         try:
             asset = (await self.asking.assets(job)).get(job.asset_type)
         except (TryLater, Gone, PermissionMissing):

@@ -72,7 +72,7 @@ class Ordering:
         """Place the order of the job's group; jobs that ask at the same time share it."""
         group = track.job.order_group or track.job.id
         task = self._placing.get(group)
-        if task is None:
+        if task is None or (task.done() and track.job.status is AssetStatus.PENDING):
             task = asyncio.ensure_future(self._placed(group))
             self._placing[group] = task
             task.add_done_callback(lambda done: self._forget_placing(group, done))

@@ -15,19 +15,25 @@ from planet_assets.export.vector import roi_of
 from planet_assets.library import copies, jobs
 from planet_assets.library.engine import Library
 from planet_assets.model.item import Feature, Item, items_from
-from planet_assets.model.job import Clipping, DownloadJob
+from planet_assets.model.job import Clipping, DownloadJob, purchase
 from planet_assets.model.plan import DownloadImpact, Plan, Want, WantImpact
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.selection import Chosen
 from planet_assets.rules import allowance, naming
+from planet_assets.rules.aoi import Aoi, acceptable
+from planet_assets.rules.area import buffered
+from planet_assets.rules.bundles import assignment
 from planet_assets.rules.choose import choose, wanted_types
-from planet_assets.rules.estimate import estimate
+from planet_assets.rules.estimate import estimate, routed, types_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 Scenes = Sequence[Feature | Item] | Mapping[str, Any]
 """GeoJSON features as a search returns them, or a FeatureCollection."""
+
+
+DELIVERIES = ("data", "orders", "auto")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +50,12 @@ class Request:
     """Region of interest, lon/lat."""
     clipping: Clipping | None = None
     """How to cut; None to leave files whole."""
+    aoi: Aoi | None = None
+    """The region as Planet's clip takes it; None where Planet is not to clip."""
     naming: str = "planet"
     """planet or asset."""
     route: str = "data"
-    """How Planet delivers."""
+    """data, orders, or auto for the cheaper one of each scene."""
     repeat: str = "each"
     """Whether a repeated download charges again."""
     concurrent: int = 3
@@ -73,15 +81,20 @@ def read_request(
         Misused: the first argument that cannot be meant, by name.
     """
     region, clipping = read_region(roi, clip_to_roi, clipping_config)
-    if delivery not in ("data", "auto"):
-        raise Misused(f"delivery={delivery!r} is not known.", hint="Use 'data'.", argument="delivery")
+    if delivery not in DELIVERIES:
+        raise Misused(f"delivery={delivery!r} is not known.", hint="Use data, orders or auto.", argument="delivery")
+    aoi = None
+    if region is not None and clipping is not None and delivery != "data":
+        aoi = acceptable(buffered(region, clipping.buffer_m))
     return Request(
         items=tuple(items_from(scenes)),
         asset_types=tuple(wanted_types(asset_types)),
         folder=Path(folder).expanduser().absolute(),
         roi=region,
         clipping=clipping,
+        aoi=aoi,
         naming=naming,
+        route=delivery,
         repeat=repeat,
         concurrent=concurrent,
     )
@@ -102,7 +115,7 @@ def make_plan(library: Library, request: Request, quota: QuotaInfo, now: datetim
     """
     chosen, held, under_way = _chosen(library, request)
     impact = _impact(library, request, chosen)
-    namer = _Namer(library, request)
+    namer = _Namer(library, request, _bundles(impact, chosen))
     lacking = tuple((namer.want(item, asset_type), reason) for item, asset_type, reason in chosen.lacking)
     return Plan(
         id=uuid.uuid4().hex,
@@ -133,23 +146,42 @@ def _chosen(
 ) -> tuple[Chosen, Mapping[copies.Key, copies.Held], Mapping[copies.Key, str]]:
     """What to fetch, what is held, and which jobs are under way already."""
     keys = [(*item.ref, asset_type) for item in request.items for asset_type in wanted_types(request.asset_types)]
-    held = {} if library is None else copies.held(library, keys)
+    wkt = None if request.aoi is None else request.aoi.geometry.wkt
+    held = {} if library is None else copies.held(library, keys, cut=naming.roi_digest(wkt) if wkt else "")
     wanted = set(keys)
     moving = {} if library is None else jobs.unfinished_keys(library)
-    under_way = {key: job_id for key, job_id in moving.items() if key in wanted}
+    regions = ("", purchase(("", "", ""), "orders", wkt)[3])
+    ours = {bought[:3]: job_id for bought, job_id in moving.items() if bought[3] in regions}
+    under_way = {key: job_id for key, job_id in ours.items() if key in wanted}
     chosen = choose(request.items, request.asset_types, roi=request.roi, held=held.keys() | under_way.keys())
     return chosen, held, under_way
 
 
 def _impact(library: Library | None, request: Request, chosen: Chosen) -> DownloadImpact:
-    return estimate(
+    figures = estimate(
         chosen,
-        roi=request.roi,
-        route=request.route,
+        roi=request.roi if request.aoi is None else request.aoi.geometry,
         repeat=request.repeat,
         learned={} if library is None else copies.bytes_per_km2(library),
         concurrent=request.concurrent,
     )
+    if request.route == "data":
+        return figures
+    impact = routed(figures, chosen, cheapest=request.route == "auto", clips=request.aoi is not None)
+    more = 0.0 if request.aoi is None else request.aoi.added_km2
+    note = f"The ROI was simplified for Planet's clip, which adds {more:,.4f} km² to each scene at the most."
+    return replace(impact, assumptions=(*impact.assumptions, note)) if more > 0 else impact
+
+
+def _bundles(impact: DownloadImpact, chosen: Chosen) -> dict[copies.Key, str]:
+    """Asset -> bundle, of what is delivered by the Orders route."""
+    ordered = {one.item_id for one in impact.wants if one.route == "orders"}
+    return {
+        (*item.ref, asset_type): bundle
+        for item, types in types_of(chosen.fetch)
+        if item.id in ordered
+        for asset_type, bundle in assignment(types, item.assets).items()
+    }
 
 
 @dataclass(slots=True)
@@ -158,20 +190,26 @@ class _Namer:
 
     library: Library
     request: Request
+    bundles: Mapping[copies.Key, str]
+    """What is ordered, by which bundle."""
     _known: dict[Path, copies.Held] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.request.clipping is None:
             return
         names = [
-            self.request.folder / naming.clipped_name(self._name(item, asset_type))
+            self.request.folder / name(self._name(item, asset_type))
             for item in self.request.items
             for asset_type in self.request.asset_types
+            for name in (naming.clipped_name, naming.ordered_name)
         ]
         self._known = copies.at(self.library, names)
 
     def want(self, item: Item, asset_type: str, *, held: copies.Held | None = None) -> Want:
         request = self.request
+        bundle = self.bundles.get((*item.ref, asset_type))
+        if bundle is not None or (held is not None and held.cut):
+            return self._ordered(item, asset_type, bundle, held)
         cut = request.clipping if naming.is_raster(asset_type) else None
         wkt = request.roi.wkt if request.roi is not None and cut is not None else None
         path = request.folder / self._name(item, asset_type)
@@ -180,9 +218,28 @@ class _Namer:
             asset_type=asset_type,
             roi_wkt=wkt,
             clipping=cut,
-            route=request.route,
             path=str(path),
             clipped_path=None if wkt is None else str(self._clipped(path, wkt, cut)),
+            held_path=None if held is None else str(held.path),
+            held_digest=None if held is None else held.digest,
+        )
+
+    def _ordered(self, item: Item, asset_type: str, bundle: str | None, held: copies.Held | None) -> Want:
+        """A file that Planet cuts, or has cut; whole where no region was given."""
+        wkt = None if self.request.aoi is None else self.request.aoi.geometry.wkt
+        path = self.request.folder / self._name(item, asset_type)
+        if wkt is not None:
+            plain = path.with_name(naming.ordered_name(path.name))
+            digest, known = naming.roi_digest(wkt), self._known.get(plain)
+            other = known is not None and known.cut != digest
+            path = path.with_name(naming.ordered_name(path.name, digest)) if other else plain
+        return Want(
+            item=item,
+            asset_type=asset_type,
+            roi_wkt=wkt,
+            route="orders",
+            bundle=bundle,
+            path=str(path),
             held_path=None if held is None else str(held.path),
             held_digest=None if held is None else held.digest,
         )

@@ -18,6 +18,7 @@ from planet_assets.flow import files
 from planet_assets.flow.acquire import Acquire, Consent
 from planet_assets.flow.asking import Asking, Assets
 from planet_assets.flow.drive import Listener, Track, drive
+from planet_assets.flow.ordering import Ordering
 from planet_assets.flow.turnstile import Turnstile
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library
@@ -26,11 +27,14 @@ from planet_assets.model.event import Cancelled, Created, Event, Failed, NotTher
 from planet_assets.model.job import DownloadJob, Terms
 from planet_assets.model.plan import Decision, Plan, Want
 from planet_assets.model.ports import Clock
+from planet_assets.rules.bundles import chunks
 from planet_assets.rules.choose import may_come
-from planet_assets.rules.estimate import full_km2
+from planet_assets.rules.estimate import full_km2, ordered_km2
+from planet_assets.rules.lifecycle import may_end
 from planet_assets.view.bar import Bar
 
 if TYPE_CHECKING:
+    from planet_assets.planet.orders import OrdersApi
     from planet_assets.transfer.fetch import Fetcher
 
 HEARTBEAT_S = 30.0
@@ -44,6 +48,7 @@ class Runner:
 
     library: Library
     api: Assets
+    orders: OrdersApi
     fetcher: Fetcher
     clock: Clock
     concurrent: int
@@ -122,9 +127,15 @@ class Runner:
         return [await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by) for job in claimed]
 
     async def cancel(self, ids: Iterable[str], *, by: str, reason: str, tidy: bool) -> list[DownloadJob]:
-        """End jobs that nobody works on; `tidy` removes what they had begun on disk."""
+        """End jobs that nobody works on; `tidy` removes what they had begun on disk.
+
+        A job whose order may or may not stand is left as it is: `resume` finds out.
+        """
         ended = []
         for job in await self.take_over(ids):
+            if not may_end(job):
+                ended.append(job)
+                continue
             event = Cancelled(at=self.clock.now(), by=by, reason=reason)
             ended.append(await asyncio.to_thread(job_rows.record, self.library, job, event, by=self.by))
             if tidy:
@@ -148,8 +159,20 @@ class Runner:
         tracks = [Track(job, self.library, by=self.by, tell=pass_on) for job in jobs]
         threads = ThreadPoolExecutor(self.concurrent + 4, thread_name_prefix="planet-assets")
         turnstile = Turnstile(self.concurrent)
+        asking = Asking(api=self.api, clock=self.clock, turnstile=turnstile)
+        ordering = Ordering(
+            api=self.orders,
+            library=self.library,
+            clock=self.clock,
+            fetcher=self.fetcher,
+            threads=threads,
+            tracks=tracks,
+            by=self.by,
+            links=asking.links,
+        )
         steps = Acquire(
-            asking=Asking(api=self.api, clock=self.clock, turnstile=turnstile),
+            asking=asking,
+            ordering=ordering,
             fetcher=self.fetcher,
             library=self.library,
             clock=self.clock,
@@ -251,6 +274,8 @@ class Throttle:
 
 def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now: datetime) -> list[DownloadJob]:
     """A job for every want; what the library holds costs nothing."""
+    wants = list(wants)
+    groups = _order_groups(wants, plan)
     return [
         DownloadJob(
             id=uuid.uuid4().hex,
@@ -265,8 +290,9 @@ def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now:
             roi_wkt=want.roi_wkt,
             clipping=want.clipping if want.clipped_path is not None else None,
             terms=terms,
-            # exact; the impact's sums are quick
-            km2=0.0 if want.held_path is not None else full_km2(want.item, want.asset_type),
+            bundle=want.bundle,
+            order_group=groups.get(want.key),
+            km2=_exact_km2(want, plan),
             created_at=now,
             updated_at=now,
             held_copy=want.held_path,
@@ -274,6 +300,32 @@ def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now:
         )
         for want in wants
     ]
+
+
+def _order_groups(wants: Sequence[Want], plan: Plan) -> dict[tuple[str, str, str], str]:
+    """Asset -> name of the group it is ordered in: one bundle, and no more items than an order should carry."""
+    names: dict[tuple[str, str, str], str] = {}
+    bundles = dict.fromkeys((want.item.item_type, want.bundle) for want in wants if want.bundle is not None)
+    for number, (item_type, bundle) in enumerate(bundles):
+        mine = [want for want in wants if (want.item.item_type, want.bundle) == (item_type, bundle)]
+        for part, ids in enumerate(chunks(list(dict.fromkeys(want.item.id for want in mine)))):
+            together = f"pa-{plan.id[:12]}-{number}-{part}"
+            names |= {want.key: together for want in mine if want.item.id in set(ids)}
+    return names
+
+
+def _exact_km2(want: Want, plan: Plan) -> float:
+    """What Planet will charge, exactly; the impact's sums are quick."""
+    if want.held_path is not None:
+        return 0.0
+    if want.route == "data":
+        return full_km2(want.item, want.asset_type)
+    prices = {(one.item_id, one.asset_type): one.orders_km2 for one in plan.impact.wants}
+    if prices.get((want.item.id, want.asset_type), 0.0) == 0.0:
+        return 0.0  # another file of the same bundle carries the charge
+    from shapely import from_wkt
+
+    return ordered_km2(want.item, None if want.roi_wkt is None else from_wkt(want.roi_wkt))
 
 
 def _lies_elsewhere(job: DownloadJob, want: Want) -> bool:

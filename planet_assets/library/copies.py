@@ -56,21 +56,28 @@ def write(connection: sa.Connection, job: DownloadJob, *, cut: bool, at: datetim
             item_id=job.scene_id,
             asset_type=job.asset_type,
             cut=roi_digest(job.roi_wkt or "", job.clipping) if cut else "",
-            digest=None if cut else job.digest,
+            digest=None if cut and job.route == "data" else job.digest,
             size_bytes=job.file_bytes,
-            verified_by="cut here" if cut else job.verified_by,
+            verified_by="cut here" if cut and job.route == "data" else job.verified_by,
             job_id=job.id,
             recorded_at=at,
         )
     )
 
 
-def held(library: Library, keys: Collection[Key]) -> dict[Key, Held]:
-    """Whole files that the library knows and that still lie where they were, by asset."""
+def held(library: Library, keys: Collection[Key], *, cut: str = "") -> dict[Key, Held]:
+    """Files that the library knows and that still lie where they were, by asset.
+
+    Args:
+        library: where to look.
+        keys: the assets.
+        cut: digest of a region: files that Planet cut to it count where there is no whole one.
+    """
     wanted = set(keys)
     found: dict[Key, Held] = {}
-    for one in _rows(library, {key[1] for key in wanted}):
-        if one.key in wanted and not one.cut and one.key not in found and one.is_there:
+    for one in sorted(_rows(library, {key[1] for key in wanted}), key=lambda one: one.cut != ""):
+        ours = not one.cut or (one.cut == cut and one.digest is not None)
+        if one.key in wanted and ours and one.key not in found and one.is_there:
             found[one.key] = one
     return found
 

@@ -23,7 +23,7 @@ from planet_assets.library.schema import event as event_table
 from planet_assets.library.schema import job as job_table
 from planet_assets.model.asset import AssetStatus
 from planet_assets.model.event import Clipped, Created, Event, Placed, event_from_json, event_to_json
-from planet_assets.model.job import Clipping, DownloadJob, Terms
+from planet_assets.model.job import Clipping, DownloadJob, Purchase, Terms, purchase
 from planet_assets.rules import charges, lifecycle
 
 LEASE = timedelta(seconds=120)
@@ -64,7 +64,7 @@ def add(
     created = []
     with library.write() as connection:
         moving = _unfinished_keys(connection)
-        if taken := [life[-1].key for life in lives if life[-1].key in moving and not life[-1].status.is_final]:
+        if taken := [life[-1].key for life in lives if _is_moving(life[-1], moving) and not life[-1].status.is_final]:
             raise LibraryLocked(f"{taken[0][1]} {taken[0][2]} is being fetched by another job.", hint="Plan again.")
         for account in {job.account for job, _ in jobs}:
             total = math.fsum(km2 for job, km2 in prices if job.account == account)
@@ -225,8 +225,8 @@ def unfinished(library: Library) -> list[DownloadJob]:
     return _find(library, job_table.c.status.not_in(_FINAL))
 
 
-def unfinished_keys(library: Library) -> dict[tuple[str, str, str], str]:
-    """(item type, item id, asset type) -> job id, of jobs under way: their assets are not bought twice."""
+def unfinished_keys(library: Library) -> dict[Purchase, str]:
+    """What is being paid for -> job id, of jobs under way: it is not bought twice."""
     with library.read() as connection:
         return _unfinished_keys(connection)
 
@@ -249,10 +249,18 @@ def history(library: Library, job_id: str) -> list[Event]:
         return [event_from_json(row.kind, json.loads(row.payload)) for row in connection.execute(query)]
 
 
-def _unfinished_keys(connection: sa.Connection) -> dict[tuple[str, str, str], str]:
-    columns = (job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type, job_table.c.id)
+def _unfinished_keys(connection: sa.Connection) -> dict[Purchase, str]:
+    columns = (job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type, job_table.c.state, job_table.c.id)
     found = connection.execute(sa.select(*columns).where(job_table.c.status.not_in(_FINAL)))
-    return {(row[0], row[1], row[2]): row[3] for row in found}
+    moving = {}
+    for item_type, scene_id, asset_type, text, job_id in found:
+        state = json.loads(text)
+        moving[purchase((item_type, scene_id, asset_type), state["route"], state["roi_wkt"])] = job_id
+    return moving
+
+
+def _is_moving(job: DownloadJob, moving: Mapping[Purchase, str]) -> bool:
+    return job.purchase in moving or (*job.key, "") in moving
 
 
 def _find(library: Library, *conditions: sa.ColumnElement[bool]) -> list[DownloadJob]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from planet_assets.model import shown
 from planet_assets.model.asset import AssetStatus
+
+Purchase = tuple[str, str, str, str]
+"""Item type, item id, asset type, and the region Planet clips to (eight hex digits, empty for whole files)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,11 @@ class DownloadJob:
         return self.item_type, self.scene_id, self.asset_type
 
     @property
+    def purchase(self) -> Purchase:
+        """What a charge is for: the asset, and by the Orders route the region it is clipped to."""
+        return purchase(self.key, self.route, self.roi_wkt)
+
+    @property
     def progress_percentage(self) -> float:
         """Share of the bytes that have arrived, 0 to 100; 100 when completed."""
         if self.status is AssetStatus.COMPLETED:
@@ -177,6 +186,12 @@ class DownloadJob:
 
     def _repr_html_(self) -> str:
         return shown.jobs([self])
+
+
+def purchase(key: tuple[str, str, str], route: str, roi_wkt: str | None) -> Purchase:
+    """What a charge is for: the asset, and by the Orders route the region it is clipped to, as eight hex digits."""
+    region = roi_wkt if route == "orders" and roi_wkt is not None else ""
+    return *key, hashlib.sha256(region.encode()).hexdigest()[:8] if region else ""
 
 
 class JobList(list[DownloadJob]):

@@ -54,6 +54,12 @@ def bundles_for(asset_types: Iterable[str], available: Collection[str] = ()) -> 
     )
 
 
+def assignment(asset_types: Sequence[str], available: Collection[str] = ()) -> dict[str, str]:
+    """Asset type -> the bundle that brings it. Errors are those of `bundles_for`."""
+    bundles = bundles_for(asset_types, available)
+    return {one: next(name for name in bundles if one in BUNDLES[name]) for one in asset_types}
+
+
 def chunks(items: Sequence[str], size: int = GOOD_ITEMS) -> list[list[str]]:
     """Items in orders of at most `size`."""
     return [list(items[start : start + size]) for start in range(0, len(items), min(size, MOST_ITEMS))]

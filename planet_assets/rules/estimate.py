@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from planet_assets.exceptions import Misused
+from planet_assets.model.geometry import only_areas
 from planet_assets.model.item import Item
 from planet_assets.model.plan import DownloadImpact, WantImpact
 from planet_assets.model.selection import Chosen
 from planet_assets.rules.area import areas_km2, geodesic_km2, overlap_km2
-from planet_assets.rules.bundles import BUNDLES, bundles_for
+from planet_assets.rules.bundles import assignment, can_clip
 from planet_assets.rules.charges import ASSUMPTIONS, is_charged
 from planet_assets.rules.naming import is_raster
 
@@ -55,7 +57,6 @@ def estimate(
     chosen: Chosen,
     *,
     roi: BaseGeometry | None = None,
-    route: str = "data",
     repeat: str = "each",
     learned: Mapping[str, float] | None = None,
     concurrent: int = 3,
@@ -65,7 +66,6 @@ def estimate(
     Args:
         chosen: what is to be fetched and what is not.
         roi: region of interest, lon/lat; None for whole scenes.
-        route: the route `area_km2` is counted by.
         repeat: the rule for repeated downloads, named in the assumptions.
         learned: bytes per km² of each asset type, from earlier downloads.
         concurrent: downloads side by side, for the time.
@@ -80,7 +80,7 @@ def estimate(
     )
     low, high = sum(want.bytes_low for want in wants), sum(want.bytes_high for want in wants)
     return DownloadImpact(
-        route=route,
+        route="data",
         wants=wants,
         scene_count=len(items),
         data_km2=math.fsum(want.data_km2 for want in wants),
@@ -101,6 +101,13 @@ def full_km2(item: Item, asset_type: str) -> float:
     return geodesic_km2(item.footprint) if is_charged(asset_type) else 0.0
 
 
+def ordered_km2(item: Item, aoi: BaseGeometry | None) -> float:
+    """What an order charges for an item and bundle, km²: the geodesic area inside the clip, or the whole footprint."""
+    if aoi is None:
+        return geodesic_km2(item.footprint)
+    return max(MINIMUM_CLIP_KM2, geodesic_km2(only_areas(item.footprint.intersection(aoi))))
+
+
 def size_bytes(item: Item, asset_type: str, km2: float) -> tuple[int, int]:
     """Low and high guess of a file's size from bands, pixel size and area."""
     if not is_raster(asset_type):
@@ -116,6 +123,44 @@ def _inside(items: Sequence[Item], roi: BaseGeometry) -> dict[tuple[str, str], f
     return dict(zip((item.ref for item in items), areas, strict=True))
 
 
+def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: bool) -> DownloadImpact:
+    """The same wants by the Orders route: all of them, or those items for which it is cheaper.
+
+    Args:
+        impact: an estimate by the Data route.
+        chosen: what it was made for.
+        cheapest: True to keep an item on the Data route where that costs less, or no bundle delivers it.
+        clips: whether Planet is to clip; basic assets cannot be.
+
+    Raises:
+        Misused: an item that no bundle delivers, when all are to be ordered.
+    """
+    ordered = set()
+    for item, types in types_of(chosen.fetch):
+        mine = [want for want in impact.wants if want.item_id == item.id] if cheapest else []
+        if cheapest and math.fsum(one.orders_km2 for one in mine) >= math.fsum(one.data_km2 for one in mine):
+            continue
+        try:
+            bundles = assignment(types, item.assets)
+        except Misused:
+            if not cheapest:
+                raise
+            continue
+        if not clips or all(can_clip(bundle) for bundle in bundles.values()):
+            ordered.add(item.id)
+        elif not cheapest:
+            raise Misused(f"Planet cannot clip {', '.join(types)}.", hint="Take it by delivery='data'.")
+    wants = tuple(_by_order(want, clips) if want.item_id in ordered else want for want in impact.wants)
+    ways = {want.route for want in wants}
+    return replace(impact, wants=wants, route=ways.pop() if len(ways) == 1 else "mixed" if ways else "data")
+
+
+def _by_order(want: WantImpact, clips: bool) -> WantImpact:
+    """A want by the Orders route; without a clip the whole footprint is charged, once for the bundle."""
+    whole = want.data_km2 if want.orders_km2 > 0 else 0.0
+    return replace(want, route="orders", orders_km2=want.orders_km2 if clips else whole)
+
+
 def orders_prices(wants: Sequence[Want], inside: Mapping[Ref, float]) -> dict[tuple[Ref, str], float]:
     """What an order with a clip charges for each asset, km².
 
@@ -124,25 +169,30 @@ def orders_prices(wants: Sequence[Want], inside: Mapping[Ref, float]) -> dict[tu
     priced alone. Each clip charges at least `MINIMUM_CLIP_KM2`.
     """
     prices: dict[tuple[Ref, str], float] = {}
-    types: dict[Ref, list[str]] = {}
-    for item, asset_type in wants:
-        types.setdefault(item.ref, []).append(asset_type)
-    for item in {item.ref: item for item, _ in wants}.values():
-        delivered: set[str] = set()
-        for asset_type in types[item.ref]:
-            new = asset_type not in delivered and is_charged(asset_type)
-            prices[item.ref, asset_type] = max(inside[item.ref], MINIMUM_CLIP_KM2) if new else 0.0
-            delivered |= _beside(asset_type, types[item.ref], item.assets) if new else set()
+    for item, types in types_of(wants):
+        charged: set[str] = set()
+        for asset_type, bundle in _bundles(item, types).items():
+            new = bundle not in charged
+            prices[item.ref, asset_type] = max(float(inside[item.ref]), MINIMUM_CLIP_KM2) if new else 0.0
+            charged.add(bundle)
     return prices
 
 
-def _beside(asset_type: str, wanted: Sequence[str], available: Sequence[str]) -> set[str]:
-    """What comes in the same bundle as an asset, among what is wanted."""
+def types_of(wants: Sequence[Want]) -> list[tuple[Item, list[str]]]:
+    """Each item with the asset types that are wanted of it, in the order given."""
+    items = {item.ref: item for item, _ in reversed(wants)}
+    types: dict[Ref, list[str]] = {}
+    for item, asset_type in wants:
+        types.setdefault(item.ref, []).append(asset_type)
+    return [(items[ref], names) for ref, names in types.items()]
+
+
+def _bundles(item: Item, types: Sequence[str]) -> dict[str, str]:
+    """Asset type -> bundle; a type that no bundle delivers stands for itself."""
     try:
-        bundles = bundles_for(wanted, available)
+        return assignment(types, item.assets)
     except Misused:
-        return {asset_type}
-    return {one for name in bundles if asset_type in BUNDLES[name] for one in BUNDLES[name]}
+        return {asset_type: asset_type for asset_type in types}
 
 
 def _one(

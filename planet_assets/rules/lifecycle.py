@@ -355,7 +355,7 @@ def _placed(job: DownloadJob, event: Placed) -> dict[str, Any]:
     }
     if job.clipping is None:
         facts["status"] = S.COMPLETED
-    if job.order_id is not None and job.roi_wkt is not None:
+    if job.route == "orders" and job.roi_wkt is not None:
         facts["clip_outcome"] = "cut"
     return facts
 
