@@ -25,7 +25,7 @@ GEOD = Geod(ellps="WGS84")
 ECCENTRICITY = math.sqrt(GEOD.es)
 GLOBE_KM2 = 510_065_621.724
 LONG_EDGE_DEG = 0.5
-"""Polygons with a longer edge go to pyproj.Geod: a great circle of the sphere is no longer close enough."""
+"""Polygons with a longer edge (degrees on the ground) go to pyproj.Geod: great circles are no longer close enough."""
 STRAIGHT_DEG = 0.02
 """Edges are straight in lon/lat; followed in steps this long they stray less than 5 cm on the ground (latitude 60)."""
 STRAIGHT_M = 2000.0
@@ -64,8 +64,7 @@ def areas_km2(geometries: np.ndarray | Sequence[BaseGeometry]) -> np.ndarray:
     km2, longest = _rings_km2(rings)
     is_shell = np.diff(polygon_of, prepend=-1) > 0  # the first ring of each polygon
     sums = np.bincount(polygon_of, weights=np.where(is_shell, km2, -km2), minlength=len(polygons))
-    longest_of = np.zeros(len(polygons))
-    np.maximum.at(longest_of, polygon_of, longest)
+    longest_of = np.maximum.reduceat(longest, np.flatnonzero(is_shell))
     for index in np.flatnonzero(longest_of > LONG_EDGE_DEG):
         sums[index] = _geodesic_km2(polygons[index])
     np.add.at(totals, owner, sums)
@@ -169,15 +168,16 @@ def _ring_km2(ring: BaseGeometry) -> float:
 
 
 def _rings_km2(rings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Area (km²) and longest edge (degrees) of each ring, by spherical excess on the authalic sphere."""
+    """Areas of rings (km²) by spherical excess on the authalic sphere, and their longest edges (degrees on the ground)."""
     coordinates, ring_of = shapely.get_coordinates(rings, return_index=True)
     steps = np.diff(coordinates, axis=0)
     t, radius2_km2 = _half_authalic_tangent(coordinates[:, 1])
     excess = 2 * np.arctan2(np.tan(np.radians(steps[:, 0]) / 2) * (t[:-1] + t[1:]), 1 + t[:-1] * t[1:])
     same = ring_of[:-1] == ring_of[1:]
     edges_of = ring_of[:-1][same]
-    longest = np.zeros(len(rings))
-    np.maximum.at(longest, edges_of, np.abs(steps[same]).max(axis=1))
+    eastward = np.abs(steps[same, 0]) * np.cos(np.radians(coordinates[:-1, 1][same]))
+    first_edges = np.flatnonzero(np.diff(edges_of, prepend=-1))
+    longest = np.maximum.reduceat(np.maximum(eastward, np.abs(steps[same, 1])), first_edges)
     return np.abs(np.bincount(edges_of, weights=excess[same], minlength=len(rings))) * radius2_km2, longest
 
 

