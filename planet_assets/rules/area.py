@@ -168,7 +168,7 @@ def _ring_km2(ring: BaseGeometry) -> float:
 
 
 def _rings_km2(rings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Areas of rings (km²) by spherical excess on the authalic sphere, and their longest edges (degrees on the ground)."""
+    """Areas of rings (km²) by spherical excess on the authalic sphere, their longest edges in degrees on the ground."""
     coordinates, ring_of = shapely.get_coordinates(rings, return_index=True)
     steps = np.diff(coordinates, axis=0)
     t, radius2_km2 = _half_authalic_tangent(coordinates[:, 1])
