@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from planet_assets.sandbox import RunningSandbox
 from sandboxes import MILAN
+
+from planet_assets.sandbox import RunningSandbox
 
 COMMAND = (sys.executable, "-m", "planet_assets")
 WEEK = ("--from", "2025-01-01", "--to", "2025-01-07")

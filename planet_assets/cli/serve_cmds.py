@@ -67,7 +67,15 @@ def serve(host: str, port: int, **typed: Any) -> int:
 
 
 @click.command(cls=Command)
-@click.option("--directory", "-d", default="demo", show_default=True, type=click.Path(path_type=Path), metavar="D")
+@click.option(
+    "--directory",
+    "-d",
+    default="demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="D",
+    help="Folder for the library and all files.",
+)
 @click.option("--pixel-size", "pixel_size_m", default=DEMO_PIXEL_M, show_default=True, metavar="M", help="3 is true.")
 @click.option("--latency", default=DEMO_LATENCY, show_default=True, metavar="S", help="Scale of activation times.")
 def demo(directory: Path, pixel_size_m: float, latency: float) -> int:

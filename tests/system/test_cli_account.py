@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from commands import Desk
-from planet_assets.sandbox import RunningSandbox
 from sandboxes import running
+
+from planet_assets.sandbox import RunningSandbox
 
 
 @pytest.fixture(scope="module")

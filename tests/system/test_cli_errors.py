@@ -1,4 +1,4 @@
-"""Bad input and bad weather: one line that says what to do, the right exit code, nothing spent, nothing half-written."""
+"""Bad input and bad weather: one line that says what to do, the right exit code, nothing spent, no half file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from commands import WEEK, Answer, Desk
-from planet_assets.sandbox import RunningSandbox
 from sandboxes import running
+
+from planet_assets.sandbox import RunningSandbox
 
 LAT_LON = "POLYGON ((45.42 119.12, 45.51 119.12, 45.51 119.25, 45.42 119.12))"
 BOW_TIE = "POLYGON ((9 45, 10 46, 10 45, 9 46, 9 45))"

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from commands import COMMAND, WEEK, Desk
-from planet_assets.sandbox import RunningSandbox
 from sandboxes import running
+
+from planet_assets.sandbox import RunningSandbox
 
 needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 
@@ -197,7 +197,7 @@ def test_jobs_are_listed_shown_exported_cancelled_and_tried_again(desk: Desk, sc
     assert len(ids) == 2
     assert ids[0][:8] in desk.run("jobs", "list", "--text").out
     shown = desk.run("jobs", "show", ids[0][:10]).json()
-    assert [event["kind"] for event in shown["events"]][0] == "Created"
+    assert shown["events"][0]["kind"] == "Created"
     assert "What happened" in desk.run("jobs", "show", ids[0], "--text").out
     assert desk.run("jobs", "export").out.count("\n") == 3
     assert desk.run("jobs", "export", "--format", "json", "-o", "jobs.json").code == 0
