@@ -22,7 +22,7 @@ from rasterio.enums import Resampling
 from rasterio.features import geometry_mask
 from rasterio.shutil import copy as copy_raster
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import calculate_default_transform, transform_bounds
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
@@ -34,7 +34,7 @@ from .noise import Array
 _STRIP = 2 * TILE
 _EDGE_DEG = 0.05  # longer edges of an AOI bend when projected, so they are divided
 _UDM1 = 7
-_KERNELS = {"near": Resampling.nearest, "cubicspline": Resampling.cubic_spline}
+_KERNELS = {"near": "nearest", "cubicspline": "cubic_spline"}
 Steps = list[tuple[str, dict[str, Any]]]
 
 
@@ -103,14 +103,14 @@ def clip(source: Path, target: Path, aoi: BaseGeometry, wanted: Product) -> None
 
 def reproject(source: Path, target: Path, options: dict[str, Any], wanted: Product) -> None:
     """The raster in another projection; masks always by the nearest pixel."""
-    kernel = options.get("kernel", "near")
-    chosen = Resampling.nearest if wanted.kind == "udm2" else _KERNELS.get(kernel) or Resampling[kernel]
+    kernel = "near" if wanted.kind == "udm2" else options.get("kernel", "near")
+    chosen = Resampling[_KERNELS.get(kernel, kernel)]
     with rasterio.open(source) as raster:
         crs = rasterio.crs.CRS.from_user_input(options["projection"])
-        transform, width, height = calculate_default_transform(
-            raster.crs, crs, raster.width, raster.height, *raster.bounds, resolution=options.get("resolution")
-        )
-        grid = {"crs": crs, "transform": transform, "width": width, "height": height}
+        bounds = transform_bounds(raster.crs, crs, *raster.bounds)
+        across = math.hypot(bounds[2] - bounds[0], bounds[3] - bounds[1])
+        size = options.get("resolution") or across / math.hypot(raster.width, raster.height)
+        grid = _grid(crs, bounds, size)
         with WarpedVRT(raster, resampling=chosen, **grid) as warped:
             _write(target, raster, grid, lambda strip: warped.read(window=strip), wanted)
 
@@ -149,13 +149,7 @@ def composite(sources: Sequence[Path], target: Path, wanted: Product) -> None:
         first = rasters[0]
         boxes = np.array([transform_bounds(raster.crs, first.crs, *raster.bounds) for raster in rasters])
         (west, south), (east, north) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-        size = first.res[0]
-        grid = {
-            "crs": first.crs,
-            "transform": Affine(size, 0, west, 0, -size, north),
-            "width": round((east - west) / size),
-            "height": round((north - south) / size),
-        }
+        grid = _grid(first.crs, (west, south, east, north), first.res[0])
         views = [stack.enter_context(WarpedVRT(raster, resampling=Resampling.nearest, **grid)) for raster in rasters]
 
         def merged(strip: Window) -> Array:
@@ -185,6 +179,18 @@ def percents(mask: Path) -> dict[str, int]:
     found = {f"{name}_percent": round(100 * float(count) / valid) for name, count in zip(names, counts, strict=True)}
     found["visible_percent"] = 100 - found["cloud_percent"] - found["heavy_haze_percent"]
     return found | {"clear_confidence_percent": round(confidence / valid)}
+
+
+def _grid(crs: Any, bounds: tuple[float, float, float, float], size: float) -> dict[str, Any]:
+    """Square pixels of this size over the bounds, from their north-west corner."""
+    west, south, east, north = bounds
+    least = 1e-6  # of a pixel: what rounding leaves beyond the last one
+    return {
+        "crs": crs,
+        "transform": Affine(size, 0, west, 0, -size, north),
+        "width": max(1, math.ceil((east - west) / size - least)),
+        "height": max(1, math.ceil((north - south) / size - least)),
+    }
 
 
 def _projected(aoi: BaseGeometry, crs: Any) -> BaseGeometry:
