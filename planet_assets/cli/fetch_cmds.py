@@ -153,15 +153,19 @@ def interrupted(face: Face, manager: AssetManager, batch_id: str | None) -> int:
     """What stands after Ctrl-C, what is under way, and how to go on."""
     from planet_assets.library import jobs as job_rows
 
+    from planet_assets.view.units import exact_km2
+
     library = manager.asynchronous.library
     mine = job_rows.listed(library, batch_id=batch_id) if batch_id else job_rows.unfinished(library)
+    if not mine:
+        face.say("\nInterrupted before anything began; nothing was spent.")
+        return Code.INTERRUPTED
     done = [job for job in mine if job.downloaded_file_path is not None]
-    open_ones = [job for job in mine if not job.status.is_final]
-    held = sum(job.held_km2 for job in open_ones)
-    spent = sum(job.spent_km2 for job in mine)
-    face.say(f"\nInterrupted. Held: {_counted(done)}. Under way: {_counted(open_ones)}.")
-    face.say(f"Charged so far: {spent:,.2f} km²; reserved for the rest: {held:,.2f} km².")
-    if open_ones:
+    left = [job for job in mine if not job.status.is_final]
+    spent, held = sum(job.spent_km2 for job in mine), sum(job.held_km2 for job in left)
+    face.say(f"\nInterrupted. Held: {_counted(done)}. Under way: {_counted(left)}.")
+    face.say(f"Charged so far: {exact_km2(spent)}; reserved for the rest: {exact_km2(held)}.")
+    if left:
         face.say("Nothing is lost. Go on with: planet-assets resume")
     return Code.INTERRUPTED
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from planet_assets.cli.documents import event_document, job_document, jobs_docum
 from planet_assets.cli.options import Group, dry_run_option, yes_option
 from planet_assets.cli.output import Face, as_json
 from planet_assets.exceptions import DiskProblem
+from planet_assets.view.units import plain
 
 if TYPE_CHECKING:
     from planet_assets.library.engine import Library
@@ -178,19 +180,22 @@ def _to_retry(library: Library, ids: Sequence[str]) -> list[DownloadJob]:
 
 
 def _details(job: DownloadJob, events: Sequence[dict[str, Any]]) -> str:
-    from planet_assets.view.units import human_time
-
-    facts = {name: value for name, value in job_document(job).items() if value not in (None, "", 0)}
-    facts |= {name: human_time(facts[name]) for name in ("created_at", "updated_at", "look_again_at") if name in facts}
+    facts = {name: _words(value) for name, value in job_document(job).items() if value not in (None, "", 0)}
     width = max(len(name) for name in facts)
-    lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
-    happened = [f"  {event['at']:%Y-%m-%d %H:%M:%S}  {event['kind']:<16} {_words(event)}".rstrip() for event in events]
-    return "\n".join([*lines, "", "What happened:", *happened])
+    lines = [f"{name:<{width}}  {words}" for name, words in facts.items()]
+    return "\n".join([*lines, "", "What happened:", *map(_event_line, events)])
 
 
-def _words(event: dict[str, Any]) -> str:
+def _event_line(event: dict[str, Any]) -> str:
     said = {name: value for name, value in event.items() if name not in ("at", "kind") and value not in (None, "")}
-    return ", ".join(f"{name}={value}" for name, value in said.items())
+    details = ", ".join(f"{name}={_words(value)}" for name, value in said.items())
+    return f"  {_words(event['at'])}  {event['kind']:<16} {details}".rstrip()
+
+
+def _words(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return f"{value:,.2f}" if isinstance(value, float) else plain(value)
 
 
 def _csv(found: Sequence[DownloadJob]) -> str:

@@ -37,6 +37,11 @@ def test_quota_is_shown_with_its_source(desk: Desk) -> None:
     assert "2,188 km²" in desk.run("quota", "show", "--text").out
 
 
+def test_no_proxy_stands_between_us_and_a_sandbox_on_this_machine(desk: Desk) -> None:
+    nobody = "http://127.0.0.1:9"
+    assert desk.run("quota", "show", HTTP_PROXY=nobody, ALL_PROXY=nobody, PLANET_ASSETS__PROXY=nobody).code == 0
+
+
 def test_auth_check_says_where_the_key_was_found(desk: Desk) -> None:
     checked = desk.run("auth", "check")
     assert checked.code == 0

@@ -165,7 +165,8 @@ def test_interrupted_says_how_to_go_on_and_resume_finishes(desk: Desk, scenes: P
     sandbox.fault("slow", rate=20_000)
     with desk.start("download", scenes, "--yes") as process:
         _wait(lambda: any("/download" in one["path"] and one["status"] == 302 for one in sandbox.requests()))
-        time.sleep(0.3)
+        [first, _] = [job["id"] for job in desk.run("jobs", "list").json()["jobs"]]
+        assert desk.run("jobs", "cancel", first).code == 11  # that process works on it
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     stopped = desk.checked(process.returncode, out, err)
