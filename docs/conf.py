@@ -31,6 +31,7 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 add_module_names = False
+default_role = "code"
 python_use_unqualified_type_names = True
 
 html_theme = "furo"
@@ -38,6 +39,6 @@ html_title = f"planet_assets {release}"
 html_static_path: list[str] = []
 html_copy_source = False
 html_show_sourcelink = False
-html_theme_options = {"footer_icons": []}
+html_theme_options = {"footer_icons": [], "light_css_variables": {"code-font-size": "76%"}}
 pygments_style = "friendly"
 pygments_dark_style = "native"

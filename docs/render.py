@@ -182,7 +182,8 @@ def commands_page() -> str:
     """Every command as `--help` shows it, and the exit codes."""
     lines = ["# Command line", "", "Data goes to stdout, talk to stderr; stdout is JSON when it is no terminal.", ""]
     for path, command in commands():
-        context = click.Context(command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH)
+        flags = command.context_settings.get("help_option_names")
+        context = click.Context(command, info_name=path, terminal_width=WIDTH, help_option_names=flags)
         level = "#" * min(len(path.split()) + 1, 4)
         lines += [f"{level} {path}", "", "```text", command.get_help(context), "```", ""]
     lines += ["## Exit codes", "", "| code | meaning |", "|---|---|"]
