@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from planet_assets.compat.geopackage import GeoPackageManager
     from planet_assets.config import Settings
     from planet_assets.exceptions import AssetError
+    from planet_assets.flow.queue import DownloadQueue
     from planet_assets.manager import AssetManager
     from planet_assets.model.asset import AssetStatus
     from planet_assets.model.job import DownloadJob
@@ -33,6 +34,7 @@ _HOMES = {
     "Decision": "model.plan",
     "DownloadImpact": "model.plan",
     "DownloadJob": "model.job",
+    "DownloadQueue": "flow.queue",
     "GeoPackageManager": "compat.geopackage",
     "Plan": "model.plan",
     "PlanetAuth": "planet.auth",
@@ -49,6 +51,7 @@ __all__ = [
     "Decision",
     "DownloadImpact",
     "DownloadJob",
+    "DownloadQueue",
     "GeoPackageManager",
     "Plan",
     "PlanetAuth",

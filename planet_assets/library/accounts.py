@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.library.engine import Library
-from planet_assets.library.schema import job, kv, ledger
+from planet_assets.library.schema import job, kv, ledger, queue
 
 
 def keep(library: Library, key: str, value: Any) -> None:
@@ -50,8 +50,12 @@ def adopt(library: Library, key_digest: str, account: str) -> None:
         return
     own = f"key:{key_digest}"
     with library.write() as connection:
-        for table in (ledger, job):
+        for table in (job, queue):
             connection.execute(sa.update(table).where(table.c.account == own).values(account=account))
+        counted = sa.select(ledger.c.key).where(ledger.c.account == account, ledger.c.key.is_not(None))
+        # what the account has counted under the same key stays behind, or it would be counted twice
+        new = sa.or_(ledger.c.key.is_(None), ledger.c.key.not_in(counted))
+        connection.execute(sa.update(ledger).where(ledger.c.account == own, new).values(account=account))
     declared = kept(library, f"declared:{own}")
     if declared is not None and kept(library, f"declared:{account}") is None:
         keep(library, f"declared:{account}", declared)
