@@ -152,7 +152,6 @@ def show_jobs(face: Face, jobs: Sequence[DownloadJob]) -> int:
 def interrupted(face: Face, manager: AssetManager, batch_id: str | None) -> int:
     """What stands after Ctrl-C, what is under way, and how to go on."""
     from planet_assets.library import jobs as job_rows
-
     from planet_assets.view.units import exact_km2
 
     library = manager.asynchronous.library
