@@ -79,6 +79,15 @@ class QuotaSettings(Section):
     """Share of the limit that no script on the library may touch; the strictest stated holds."""
 
 
+class OrdersSettings(Section):
+    """How orders are followed."""
+
+    grace_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """How long an order whose answer was lost may take to show up in Planet's list, seconds. Source: ours."""
+    look_s: Positive = 5.0
+    """Shortest pause between two looks at an order, seconds."""
+
+
 class Settings(BaseSettings):
     """Every setting with its default."""
 
@@ -117,6 +126,8 @@ class Settings(BaseSettings):
     """Proxy address; unset, the system's settings hold."""
     planet: PlanetSettings = PlanetSettings()
     """Where Planet is, and which subscription pays."""
+    orders: OrdersSettings = OrdersSettings()
+    """How orders are followed."""
     quota: QuotaSettings = QuotaSettings()
     """How quota is looked at."""
 

@@ -460,6 +460,8 @@ class AssetManager:
                 library=self.library,
                 api=DataApi(self._planet()),
                 orders=OrdersApi(self._planet()),
+                order_grace=timedelta(seconds=self.settings.orders.grace_s),
+                order_look_s=self.settings.orders.look_s,
                 fetcher=fetcher,
                 clock=self._clock,
                 concurrent=self._concurrent(max_concurrent),

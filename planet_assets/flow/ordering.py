@@ -41,10 +41,6 @@ from planet_assets.rules.aoi import acceptable
 if TYPE_CHECKING:
     from planet_assets.transfer.fetch import Fetcher
 
-GRACE = timedelta(minutes=5)
-"""How long an order whose answer was lost may take to show up in Planet's list. Source: ours, generous."""
-
-FIRST_LOOK_S = 5.0
 LONGEST_PAUSE_S = 60.0
 
 
@@ -61,8 +57,9 @@ class Ordering:
     by: str
     links: dict[str, Link]
     """Job id -> the link in hand; shared with the Data route."""
-    grace: timedelta = GRACE
-    first_look_s: float = FIRST_LOOK_S
+    grace: timedelta
+    """How long an order whose answer was lost may take to show up in Planet's list."""
+    first_look_s: float
 
     _placing: dict[str, asyncio.Task[Order]] = field(default_factory=dict)
     _polls: dict[str, asyncio.Task[Order]] = field(default_factory=dict)
@@ -82,7 +79,7 @@ class Ordering:
         """Look for the order by its name; only when the grace time is over, missing means missing."""
         job = track.job
         under_way = self._placing.get(job.order_group or job.id)
-        if under_way is not None:
+        if under_way is not None and not _failed(under_way):
             answer = await self._answer(track, under_way)
             if answer is not None:
                 return answer
@@ -203,6 +200,10 @@ class Ordering:
 
     def _mine(self, job: DownloadJob, files: Sequence[Delivered]) -> Delivered | None:
         return next((one for one in files if (one.item_id, one.asset_type) == (job.scene_id, job.asset_type)), None)
+
+
+def _failed(task: asyncio.Task[Order]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def _body(name: str, jobs: Sequence[DownloadJob]) -> dict[str, Any]:

@@ -49,6 +49,10 @@ class Runner:
     library: Library
     api: Assets
     orders: OrdersApi
+    order_grace: timedelta
+    """How long an order whose answer was lost is looked for."""
+    order_look_s: float
+    """Shortest pause between two looks at an order."""
     fetcher: Fetcher
     clock: Clock
     concurrent: int
@@ -169,6 +173,8 @@ class Runner:
             tracks=tracks,
             by=self.by,
             links=asking.links,
+            grace=self.order_grace,
+            first_look_s=self.order_look_s,
         )
         steps = Acquire(
             asking=asking,

@@ -245,7 +245,8 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
         case LinkLost():
             return _link_lost(job, event.reason)
         case Fetched():
-            return {**_FRESH, **_whole(event), "renewals": 0}
+            # not yet a success: a file that is spoiled each time must use up its tries
+            return {**_whole(event), "renewals": 0, "not_before": None}
         case Checked():
             return {**_FRESH, "verified_by": event.how, "md5": event.md5 or job.md5}
         case Spoiled():
