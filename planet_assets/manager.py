@@ -299,6 +299,8 @@ class AssetManager:
         if jobs is not None:
             wanted = {job if isinstance(job, str) else job.id for job in jobs}
             left = [job for job in left if job.id in wanted]
+        if not left:
+            return JobList()
         mine = await self._account()
         if jobs is not None and (foreign := [job for job in left if job.account != mine]):
             raise Misused(
@@ -321,11 +323,14 @@ class AssetManager:
         done: list[DownloadJob] = []
         for batch in alike(failed_jobs):
             features = [await self._feature(job) for job in batch]
-            plan = await self.plan(
-                list({feature["id"]: feature for feature in features}.values()),
-                list(dict.fromkeys(job.asset_type for job in batch)),
-                **planning.same_way(batch[0]),
-            )
+            scenes = list({feature["id"]: feature for feature in features}.values())
+            try:
+                plan = await self.plan(scenes, [batch[0].asset_type], **planning.same_way(batch[0]))
+            except Misused as error:
+                if error.argument != "asset_types":
+                    raise
+                done += batch  # none of the scenes has the type: that is how they failed, and nothing changed
+                continue
             plan = planning.only(plan, {job.key for job in batch}, self._clock.now())
             done += await self.run(plan, confirm=confirm, max_concurrent=max_concurrent)
         return JobList(done)

@@ -278,11 +278,10 @@ def read_region(
 
 
 def alike(jobs: Sequence[DownloadJob]) -> list[list[DownloadJob]]:
-    """Jobs that were asked for in the same way, together: same folder, ROI and cut."""
+    """Jobs that were asked for in the same way, together: same asset type, folder, ROI and cut."""
     groups: dict[tuple[object, ...], list[DownloadJob]] = {}
     for job in jobs:
-        by_type = job.asset_type in Path(job.path).name
-        groups.setdefault((Path(job.path).parent, job.roi_wkt, job.clipping, by_type), []).append(job)
+        groups.setdefault((job.asset_type, Path(job.path).parent, job.roi_wkt, job.clipping), []).append(job)
     return list(groups.values())
 
 

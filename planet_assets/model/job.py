@@ -130,6 +130,8 @@ class DownloadJob:
     """Tries of the present step that failed."""
     renewals: int = 0
     """Fresh links that were asked for because one had expired."""
+    spoiled: int = 0
+    """Times that what was received was not what was promised."""
     not_before: datetime | None = None
     """When to look again; None for now."""
     error_kind: str = ""

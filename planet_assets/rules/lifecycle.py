@@ -250,7 +250,8 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
         case Checked():
             return {**_FRESH, "verified_by": event.how, "md5": event.md5 or job.md5}
         case Spoiled():
-            return {**_NO_BYTES, **_again(job, event.error_kind, event.message, event.not_before)}
+            again = _again(job, event.error_kind, event.message, event.not_before)
+            return {**_NO_BYTES, **again, "attempts": 0, "spoiled": job.spoiled + 1}
         case Placed():
             return _placed(job, event)
         case Clipped():
@@ -365,6 +366,8 @@ def exhausted(job: DownloadJob) -> str | None:
     """Why the job should fail now, in words; None while another try is due."""
     if job.status is S.WAITING or not may_end(job):
         return None
+    if job.spoiled > job.terms.retry_attempts:
+        return f"download failed: the bytes were wrong {job.spoiled} times. {job.error_message}"
     if job.attempts > job.terms.retry_attempts:
         stage = "activation" if job.status in (S.PENDING, S.ORDERING, S.ACTIVATING) else "download"
         return f"{stage} failed after {job.attempts} tries: {job.error_message}"
