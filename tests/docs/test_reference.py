@@ -67,11 +67,9 @@ def test_every_command_is_documented():
     for path, command in render.commands():
         assert f" {path}\n" in page
         assert command.help, f"{path} has no help"
-        for parameter in command.params:
-            opts = getattr(parameter, "help", "argument")
-            assert opts, f"{path} {parameter.name} has no help"
-            if parameter.param_type_name == "option" and not parameter.hidden:
-                assert parameter.opts[0] in page
+        for option in [each for each in command.params if each.param_type_name == "option" and not each.hidden]:
+            assert option.help, f"{path} {option.name} has no help"
+            assert option.opts[0] in page
     assert "| 130 |" in page
 
 
@@ -98,6 +96,13 @@ def test_the_glossary_has_every_word_of_the_design():
     glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     terms = {term.strip() for line in glossary.splitlines() for term in line.split(",")}
     assert [word for row in rows for word in re.split(r"[,/]", row) if word.strip() not in terms] == []
+
+
+def test_the_package_is_described_once():
+    """The paragraph in one breath stands in the package's own docstring and on the first page."""
+    breath = " ".join((planet_assets.__doc__ or "").split("\n\n")[1].split())
+    index = " ".join((ROOT / "docs" / "index.md").read_text(encoding="utf-8").split())
+    assert breath in index
 
 
 def test_every_folder_is_on_the_map():
