@@ -75,6 +75,10 @@ def read(body: Any, features: Mapping[str, Any]) -> Asks:
         raise Refused(Body="The body is not a JSON object")
     if not isinstance(body.get("name"), str) or not body["name"]:
         raise Refused(Name="This field is required")
+    if body.get("source_type", "scenes") != "scenes":
+        raise Refused(SourceType=f"This sandbox has no source '{body['source_type']}'")
+    if not all(isinstance(body.get(name) or {}, dict) for name in ("delivery", "metadata", "notifications", "hosting")):
+        raise Refused(Body="delivery, metadata, notifications and hosting are objects")
     order_type = body.get("order_type", "full")
     if order_type not in ("full", "partial"):
         raise Refused(OrderType=f"Bad order type '{order_type}'")
@@ -94,9 +98,11 @@ def read(body: Any, features: Mapping[str, Any]) -> Asks:
 def tools_of(body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The tools of a request by name, in their order."""
     listed = body.get("tools") or []
-    if not isinstance(listed, list) or not all(isinstance(tool, dict) and len(tool) == 1 for tool in listed):
-        raise Refused(Tools="Each tool is an object with one key")
-    return [(name, wanted or {}) for tool in listed for name, wanted in tool.items()]
+    one_key = isinstance(listed, list) and all(isinstance(tool, dict) and len(tool) == 1 for tool in listed)
+    found = [(name, wanted or {}) for tool in listed for name, wanted in tool.items()] if one_key else []
+    if not one_key or not all(isinstance(wanted, dict) for _, wanted in found):
+        raise Refused(Tools="Each tool is an object with one key, and its options are an object")
+    return found
 
 
 def clip_aoi(tools: list[tuple[str, dict[str, Any]]], features: Mapping[str, Any]) -> BaseGeometry | None:
@@ -168,7 +174,7 @@ def _trouble_with(name: str, wanted: dict[str, Any], bundles: set[str], products
         "file_format": made != "COG" and f"this sandbox makes no '{made}'",
         "harmonize": not sensors.get(str(sensor)) and f"not possible to '{sensor}'",
         "reproject": name == "reproject" and _bad_projection(wanted),
-        "toar": not radiance and "needs an analytic bundle that is not surface reflectance",
+        "toar": _bad_scale(wanted) or (not radiance and "needs an analytic bundle that is not surface reflectance"),
     }
     return troubles.get(name) or None
 
@@ -176,7 +182,7 @@ def _trouble_with(name: str, wanted: dict[str, Any], bundles: set[str], products
 def _bad_projection(wanted: dict[str, Any]) -> str | None:
     try:
         CRS.from_user_input(wanted.get("projection"))
-    except CRSError:
+    except (CRSError, TypeError):
         return f"bad projection '{wanted.get('projection')}'"
     resolution = wanted.get("resolution", 3.0)
     if not isinstance(resolution, int | float) or resolution <= 0:
@@ -184,9 +190,12 @@ def _bad_projection(wanted: dict[str, Any]) -> str | None:
     return None if wanted.get("kernel", "near") in KERNELS else f"bad kernel '{wanted.get('kernel')}'"
 
 
-def _check_delivery(delivery: Any) -> None:
-    if not isinstance(delivery, dict):
-        raise Refused(Delivery="Delivery is an object")
+def _bad_scale(wanted: dict[str, Any]) -> str | None:
+    scale = wanted.get("scale_factor", 10000)
+    return None if isinstance(scale, int | float) and scale > 0 else "scale_factor is a positive number"
+
+
+def _check_delivery(delivery: dict[str, Any]) -> None:
     unknown = sorted(delivery.keys() - {*_ARCHIVES, *_ELSEWHERE})
     if unknown:
         raise Refused(Delivery=f"This sandbox does not deliver to {', '.join(unknown)}")

@@ -2,8 +2,9 @@
 
     queued .. running .. success | partial | failed        cancelled, from queued only
 
-An order's times are drawn when it is accepted. Its files are begun when somebody looks at it after it started to run,
-so that an order nobody asks for costs no work; it is final when its time has come and its files are there.
+An order's times are drawn when it is accepted. Its files are begun when somebody gets it after it started to run, so
+that an order nobody asks for costs no work; for one who gets it, it is final when its time has come and its files are
+there. What the list has called final stays so: whoever gets it then waits for the files.
 Source: states and the 90 days of results are confirmed; how long orders take is assumed.
 """
 
@@ -36,6 +37,7 @@ _WORK_MEDIAN_S = 240.0
 _SIGMA = 0.7
 _ITEMS_AT_ONCE = 50  # of one order
 _PATIENCE_S = 5.0  # how long an answer waits for files whose time has come but which are still being made
+_LONG_PATIENCE_S = 300.0  # and when the order was called final before
 _AT_ACCEPTANCE = ("order-fails", "order-partial", "result-missing", "wrong-digest", "hostile-name")
 
 
@@ -77,6 +79,7 @@ class OrderBook:
         self._world = world
         self.folder = world.folder / "orders"
         self.orders: dict[str, Order] = {}
+        self._announced: set[str] = set()
         self._works: dict[str, Future[list[order_work.File]]] = {}
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="sandbox-orders")
         self._stop = threading.Event()
@@ -143,22 +146,40 @@ class OrderBook:
             self.keep(order)
             return True
 
-    async def look(self, order: Order, patience_s: float = _PATIENCE_S) -> State:
-        """Where an order stands for one who looks at it: its files must be there before it is final."""
-        state = self.clocked(order)
-        if state == "queued" and not order.seen:
-            order.seen = True
-            self.keep(order)
+    def glance(self, order: Order) -> State:
+        """Where an order stands for one who lists it; begins no work."""
+        state = self._seen(order)
+        if state in ("success", "partial") and order.id not in self._announced:
+            work = self._works.get(order.id)
+            if work and not work.done():
+                return "running"
+            self._announced.add(order.id)
+        return state
+
+    async def look(self, order: Order) -> State:
+        """Where an order stands for one who gets it: its files must be there before it is final."""
+        state = self._seen(order)
         if state in ("queued", "failed", "cancelled") or self.gone(order):
             return state
-        stuck = self._world.faults.strike("order-stuck", place="order", path=f"{_PATH}/{order.id}")
         work = self.work(order)
-        if stuck or state == "running":
-            return "running"
+        if state == "running":
+            return state
+        patience_s = _LONG_PATIENCE_S if order.id in self._announced else _PATIENCE_S
         done, _ = await asyncio.wait([asyncio.wrap_future(work)], timeout=patience_s)
         for made in done:
             made.result()  # a file that cannot be made is the sandbox's own error, not Planet's
         return state if done else "running"
+
+    def _seen(self, order: Order) -> State:
+        """Where an order stands for anybody; noted when that is in the queue."""
+        state = self.clocked(order)
+        if state == "queued" and not order.seen:
+            order.seen = True
+            self.keep(order)
+        if state in ("queued", "cancelled"):
+            return state
+        stuck = self._world.faults.strike("order-stuck", place="order", path=f"{_PATH}/{order.id}")
+        return "running" if stuck else state
 
     def work(self, order: Order) -> Future[list[order_work.File]]:
         """The files of an order, being made on a thread if need be; the same promise for all who ask."""
@@ -184,6 +205,7 @@ class OrderBook:
             for promise in self._works.values():
                 promise.cancel()
             self.orders.clear()
+            self._announced.clear()
             self._works.clear()
             shutil.rmtree(self.folder, ignore_errors=True)
 

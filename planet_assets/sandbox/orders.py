@@ -35,7 +35,6 @@ _MESSAGES = {
     "failed": "Order failed",
     "cancelled": "Order cancelled",
 }
-_LIST_PATIENCE_S = 0.0
 _ECHOED = ("products", "tools", "metadata", "hosting", "subscription_id")
 
 
@@ -95,7 +94,7 @@ async def listing(request: Request) -> Response:
     world: World = request.app.state.world
     now = world.now().timestamp()
     orders = [order for order in list(world.orders.orders.values()) if order.listed <= now]
-    rows = [_shown(request, order, await world.orders.look(order, _LIST_PATIENCE_S)) for order in orders]
+    rows = [_shown(request, order, world.orders.glance(order)) for order in orders]
     users = {order.id: order.user for order in orders}
     parameters = dict(request.query_params)
     try:

@@ -159,14 +159,14 @@ def test_an_area_at_the_antimeridian_is_charged_on_both_sides() -> None:
         aoi = {
             "type": "MultiPolygon",
             "coordinates": [
-                [list(map(list, box(179.8, -16.7, 180.0, -16.5).exterior.coords))],
-                [list(map(list, box(-180.0, -16.7, -179.8, -16.5).exterior.coords))],
+                [list(map(list, box(179.95, -16.6, 180.0, -16.55).exterior.coords))],
+                [list(map(list, box(-180.0, -16.6, -179.95, -16.55).exterior.coords))],
             ],
         }
         where = {"type": "GeometryFilter", "field_name": "geometry", "config": aoi}
-        when = {"type": "DateRangeFilter", "field_name": "acquired", "config": {"gte": "2025-01-01T00:00:00Z"}}
+        day = {"gte": "2025-01-03T00:00:00Z", "lt": "2025-01-04T00:00:00Z"}
+        when = {"type": "DateRangeFilter", "field_name": "acquired", "config": day}
         body = {"item_types": ["PSScene"], "filter": {"type": "AndFilter", "config": [where, when]}}
-        body["filter"]["config"][1]["config"]["lt"] = "2025-01-05T00:00:00Z"
         found = planet.http.post("/data/v1/quick-search", json=body).json()["features"]
         wanted = {"ortho_analytic_4b", "ortho_udm2"}
         usable = [f for f in found if f["geometry"]["type"] == "MultiPolygon" and wanted <= set(f["assets"])]
