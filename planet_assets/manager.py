@@ -37,6 +37,8 @@ from planet_assets.planet.quota import QuotaApi
 from planet_assets.planet.session import Session
 
 REPLANS = 3
+ORDER_STARTS_PER_S = 5.0
+"""Downloads of ordered files that may start in a second. Source: confirmed (docs.planet.com, Orders)."""
 STALE = timedelta(minutes=5)
 """Age of a plan from which the quota is read again before anything is reserved."""
 
@@ -177,7 +179,7 @@ class AssetManager:
         output_dir: str | Path | None = None,
         clip_to_roi: Any = None,
         clipping_config: Mapping[str, Any] | None = None,
-        delivery: str = "data",
+        delivery: str | None = None,
         naming: str | None = None,
         max_concurrent: int | None = None,
     ) -> Plan:
@@ -240,7 +242,7 @@ class AssetManager:
         max_concurrent: int | None = None,
         *,
         roi: Any = None,
-        delivery: str = "data",
+        delivery: str | None = None,
         naming: str | None = None,
         allow_unknown_quota: bool | None = None,
     ) -> JobList:
@@ -255,7 +257,8 @@ class AssetManager:
             confirm_download: False to skip the question, never the quota check.
             max_concurrent: downloads side by side.
             roi: region of interest; scenes outside it are left out.
-            delivery: "data" (full scenes are charged).
+            delivery: "data" (full scenes are charged), "orders" (Planet clips, and charges the clip), or "auto" (the
+                cheaper one of each scene); the setting's word otherwise.
             naming: "planet" or "asset".
             allow_unknown_quota: True to go on when nobody can tell the quota.
 
@@ -412,6 +415,7 @@ class AssetManager:
             self.settings.asset_types if asset_types is None else asset_types,
             folder=options.pop("output_dir", None) or self.settings.output_dir,
             naming=options.pop("naming", None) or self.settings.naming,
+            delivery=options.pop("delivery", None) or self.settings.delivery,
             repeat=self.settings.quota.repeat,
             concurrent=self._concurrent(options.pop("max_concurrent", None)),
             **options,
@@ -454,6 +458,7 @@ class AssetManager:
             trust_env=options["trust_env"],
         )
 
+        limits = self.settings.rate_limits
         one_at_a_time = asyncio.Lock()
 
         async def consent(job: DownloadJob, km2: float) -> bool:
@@ -467,6 +472,7 @@ class AssetManager:
                 orders=OrdersApi(self._planet()),
                 order_grace=timedelta(seconds=self.settings.orders.grace_s),
                 order_look_s=self.settings.orders.look_s,
+                starts_per_s={"data": limits.download, "orders": min(limits.download, ORDER_STARTS_PER_S)},
                 fetcher=fetcher,
                 clock=self._clock,
                 concurrent=self._concurrent(max_concurrent),

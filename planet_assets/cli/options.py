@@ -104,6 +104,11 @@ request_options = together(
     click.option("--roi", metavar="ROI", help="Leave out scenes outside this region; files stay whole."),
     clipping_options,
     click.option("--directory", "-d", metavar="D", help="Folder for the files [the setting output_dir]."),
+    click.option(
+        "--delivery",
+        type=click.Choice(["data", "orders", "auto"]),
+        help="data: whole scenes are charged; orders: Planet clips and charges the clip; auto: the cheaper.",
+    ),
     click.option("--naming", type=click.Choice(["planet", "asset"]), help="File names: Planet's, or <scene>_<asset>."),
     click.option("--max-concurrent", type=int, metavar="N", help="Downloads side by side."),
     search_options,

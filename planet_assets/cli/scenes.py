@@ -35,6 +35,7 @@ class Wish:
     overviews: bool
     extent: str | None
     directory: str | None
+    delivery: str | None
     naming: str | None
     max_concurrent: int | None
     start: str | None
@@ -71,20 +72,22 @@ class Wish:
 
     def plan(self, manager: AssetManager) -> Plan | None:
         """The plan of this wish; None when there are no scenes at all."""
+        scenes, options = self.request(manager)
+        return manager.plan(scenes, **options) if scenes else None
+
+    def request(self, manager: AssetManager) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The scenes, and how they are wanted: the arguments of `plan`."""
         clip, roi = read_region(self.clip), read_region(self.roi)
-        scenes = self._found(manager, clip or roi)
-        if not scenes:
-            return None
-        return manager.plan(
-            scenes,
-            asset_types(self.assets),
-            roi=roi,
-            output_dir=self.directory,
-            clip_to_roi=clip,
-            clipping_config=self.clipping(),
-            naming=self.naming,
-            max_concurrent=self.max_concurrent,
-        )
+        return self._found(manager, clip or roi), {
+            "asset_types": asset_types(self.assets),
+            "roi": roi,
+            "output_dir": self.directory,
+            "clip_to_roi": clip,
+            "clipping_config": self.clipping(),
+            "delivery": self.delivery,
+            "naming": self.naming,
+            "max_concurrent": self.max_concurrent,
+        }
 
     def _found(self, manager: AssetManager, region: Any) -> Sequence[Any]:
         if self.scenes:

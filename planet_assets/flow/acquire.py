@@ -112,6 +112,7 @@ class Acquire:
             case Fetch():
                 await self.turnstile.board(track.job.id)
                 try:
+                    await self.turnstile.start(track.job.route, self.clock)
                     return await self._in_thread(self._fetch, track)
                 finally:
                     self.turnstile.land(track.job.id)

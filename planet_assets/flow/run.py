@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -53,6 +53,8 @@ class Runner:
     """How long an order whose answer was lost is looked for."""
     order_look_s: float
     """Shortest pause between two looks at an order."""
+    starts_per_s: Mapping[str, float]
+    """Downloads that may start in a second, by route."""
     fetcher: Fetcher
     clock: Clock
     concurrent: int
@@ -162,7 +164,7 @@ class Runner:
 
         tracks = [Track(job, self.library, by=self.by, tell=pass_on) for job in jobs]
         threads = ThreadPoolExecutor(self.concurrent + 4, thread_name_prefix="planet-assets")
-        turnstile = Turnstile(self.concurrent)
+        turnstile = Turnstile(self.concurrent, self.starts_per_s)
         asking = Asking(api=self.api, clock=self.clock, turnstile=turnstile)
         ordering = Ordering(
             api=self.orders,

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Mapping
 from datetime import datetime
+
+from planet_assets.model.ports import Clock
+from planet_assets.rules.pacing import Pace
 
 
 class Turnstile:
     """Places for jobs that are about to be downloaded. Belongs to one event loop."""
 
-    def __init__(self, downloads: int) -> None:
+    def __init__(self, downloads: int, starts_per_s: Mapping[str, float]) -> None:
+        """`downloads` bodies at once; `starts_per_s` of them by route, data and orders."""
+        self._paces = {route: Pace(rate) for route, rate in starts_per_s.items()}
         self._places = 2 * downloads
         self._inside: set[str] = set()
         self._waiting: list[tuple[datetime, str, asyncio.Future[None]]] = []
@@ -51,6 +57,13 @@ class Turnstile:
             if not turn.done():
                 self._inside.add(next_id)
                 turn.set_result(None)
+
+    async def start(self, route: str, clock: Clock) -> None:
+        """Wait until a request for bytes may start: evenly spaced, as Planet demands."""
+        pace = self._paces[route]
+        while (pause := pace.wait_s(clock.monotonic())) > 0:
+            await clock.sleep(pause)
+        pace.started(clock.monotonic())
 
     async def board(self, job_id: str) -> None:
         """Wait for room for one body; who has it already goes on at once."""

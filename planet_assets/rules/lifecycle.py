@@ -267,7 +267,7 @@ def _order_facts(
 ) -> dict[str, Any]:
     match event:
         case OrderPlacing(name=name):
-            intent = {"charge": "intended", "at_stake_km2": job.km2, "order_asked_at": event.at}
+            intent: dict[str, Any] = {"charge": "intended", "at_stake_km2": job.km2, "order_asked_at": event.at}
             return {**_FRESH, **intent, "order_name": name}
         case OrderPlaced(order_id=order_id):
             return {**_FRESH, **_NO_LINK, "order_id": order_id}
@@ -296,7 +296,7 @@ def _trouble(job: DownloadJob, event: Delayed | Failed | Vanished | Cancelled) -
     match event:
         case Delayed():
             lost = event.answered and job.status in (S.DOWNLOADING, S.ORDERING) and job.charge == "intended"
-            charge = {"charge": "unknown"} if lost else {}
+            charge: dict[str, Any] = {"charge": "unknown"} if lost else {}
             tries = _again(job, event.error_kind, event.message, event.not_before)
             return {**charge, **tries, **({"attempts": 1, "renewals": 0} if event.progressed else {})}
         case Failed():

@@ -38,7 +38,11 @@ RULE = "=" * 50
 WIDTH = 96
 WHY_UNKNOWN = "Planet does not say what this account may use."
 
-ROUTE_CHARGES = {"data": "each whole scene, cut here or not", "orders": "only what Planet cuts out of the ROI"}
+ROUTE_CHARGES = {
+    "data": "each whole scene, cut here or not",
+    "orders": "only what Planet cuts out of the ROI",
+    "mixed": "each scene by the route that costs less",
+}
 """What each route of Planet charges, in words."""
 
 
@@ -81,7 +85,7 @@ def plan_text(plan: Plan) -> str:
 
 def _price_lines(plan: Plan) -> list[str]:
     impact = plan.impact
-    other = "data" if impact.route == "orders" else "orders"
+    other = "orders" if impact.route == "data" else "data"
     lines = [
         f"Total estimated area: {exact_km2(impact.area_km2)}",
         f"  Charged by the {impact.route} route: {ROUTE_CHARGES.get(impact.route, 'see its rules')}",
