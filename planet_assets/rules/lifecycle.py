@@ -250,8 +250,8 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
         case Checked():
             return {**_FRESH, "verified_by": event.how, "md5": event.md5 or job.md5}
         case Spoiled():
-            again = _again(job, event.error_kind, event.message, event.not_before)
-            return {**_NO_BYTES, **again, "attempts": 0, "spoiled": job.spoiled + 1}
+            tries = _again(job, event.error_kind, event.message, event.not_before)
+            return {**_NO_BYTES, **tries, "attempts": 0, "spoiled": job.spoiled + 1}
         case Placed():
             return _placed(job, event)
         case Clipped():
