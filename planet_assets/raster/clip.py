@@ -21,11 +21,12 @@ from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
 
 from planet_assets.exceptions import ClipFailed, DiskProblem, OutsideRaster
+from planet_assets.model.geometry import as_roi
 from planet_assets.model.job import Clipping
-from planet_assets.raster import stream
+from planet_assets.raster import stream, tiles
 from planet_assets.raster.reading import environment, grid_of, open_raster
 from planet_assets.rules.area import buffered
-from planet_assets.rules.window import Grid, Window, outline_of, roi_on, snapped, window_of
+from planet_assets.rules.window import Grid, Outline, Window, outline_of, roi_on, snapped, window_of
 
 CACHE_STRIPS = 3.5
 """Rows of tiles that GDAL keeps: two of the source, which a strip may straddle, and the one being written."""
@@ -78,11 +79,11 @@ def clip(
         ClipFailed: the raster has no place on Earth, or the cut could not be written.
         Corrupt, Unsafe: the source cannot be trusted.
         DiskProblem: the target is taken, or the disk failed.
-        Misused: the buffer leaves nothing of the ROI.
+        Misused: the ROI is not valid, or the buffer leaves nothing of it.
     """
     how, final = clipping or Clipping(), Path(target).absolute()
     _refuse_taken(final, overwrite)
-    region = buffered(roi, how.buffer_m)
+    region = buffered(as_roi(roi), how.buffer_m)
 
     def tick(share: float) -> None:
         if stopped is not None and stopped():
@@ -99,7 +100,7 @@ def clip(
         if how.extent == "tiles":
             window = snapped(grid, window)
         with environment(_cache_bytes(dataset, window)):
-            inside = stream.write_window(dataset, part, outline_of(grid, window, shape), window, how, tick)
+            inside = _write(dataset, part, outline_of(grid, window, shape), window, how, tick)
         _prove(part, window)
         size = _name(part, final, overwrite)
     return Cut(
@@ -110,6 +111,19 @@ def clip(
         inside_share=inside / (window.width * window.height),
         extent=how.extent,
     )
+
+
+def _write(
+    dataset: Any, part: Path, outline: Outline, window: Window, how: Clipping, tick: Callable[[float], None]
+) -> int:
+    """By passing tiles on where that is asked and possible, else by strips; returns how many pixels lie inside."""
+    way = tiles.passage(dataset, window, how) if how.extent == "tiles" else None
+    if way is None:
+        return stream.write_window(dataset, part, outline, window, how, tick)
+    inside = tiles.write_tiles(dataset, part, outline, way, tick)
+    if how.overviews:
+        stream.add_overviews(part, window)
+    return inside
 
 
 def _on_grid(grid: Grid, region: BaseGeometry, dataset: Any) -> BaseGeometry:

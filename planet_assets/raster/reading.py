@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import rasterio
 from rasterio.dtypes import in_dtype_range
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window as PixelWindow
 
 from planet_assets.exceptions import ClipFailed, Corrupt, DiskProblem, Unsafe
@@ -76,10 +75,13 @@ def open_raster(path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES)
 
 
 @contextmanager
-def environment(cache_bytes: int = CACHE_BYTES) -> Iterator[None]:
-    """GDAL's settings for reading and writing; its cache belongs to the whole process and is set back afterwards."""
-    with rasterio.Env(GDAL_CACHEMAX=cache_bytes, **OPTIONS), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+def environment(cache_bytes: int | None = None) -> Iterator[None]:
+    """GDAL's settings for reading and writing, for this thread.
+
+    The cache belongs to the whole process: where a size is given, the former one is set back afterwards.
+    """
+    cache = {} if cache_bytes is None else {"GDAL_CACHEMAX": cache_bytes}
+    with rasterio.Env(**cache, **OPTIONS):
         yield
 
 

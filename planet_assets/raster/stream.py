@@ -56,8 +56,8 @@ def write_window(
         with rasterio.open(first, "w", **_profile(dataset, window, DRAFT if cog else how.compression)) as out:
             _describe(dataset, out)
             inside = _fill(dataset, out, outline, window, tick)
-            if how.overviews and not cog:
-                out.build_overviews(_factors(window), _resampling(dataset))
+        if how.overviews and not cog:
+            add_overviews(part, window)
         if cog:
             gdal_copy(first, part, driver="COG", **_cog_options(dataset, how))
     except RasterioError as error:
@@ -66,6 +66,19 @@ def write_window(
         if cog:
             first.unlink(missing_ok=True)
     return inside
+
+
+def add_overviews(part: Path, window: Window) -> None:
+    """Smaller versions inside the file, for quick looks; ends with one that fits a tile.
+
+    Raises:
+        ClipFailed: they cannot be written.
+    """
+    try:
+        with rasterio.open(part, "r+", driver="GTiff") as made:
+            made.build_overviews(_factors(window), _resampling(made))
+    except RasterioError as error:
+        raise ClipFailed(f"Overviews could not be written: {error}.", hint="Is there room on the disk?") from None
 
 
 def strip_bytes(dataset: Any, window: Window) -> int:
