@@ -19,9 +19,11 @@ from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
 from planet_assets.model.job import DownloadJob, JobList
+from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
 from planet_assets.model.quota import QuotaInfo, Subscription
+from planet_assets.model.spend import Reconciliation
 from planet_assets.planet.auth import PlanetAuth
 
 T = TypeVar("T")
@@ -100,6 +102,10 @@ class AssetManager:
         """The manager behind this one."""
         return self._door
 
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine that uses `asynchronous`, run where this manager runs."""
+        return _LOOP.run(work)
+
     def search(self, geometry: Any, start_date: Moment, end_date: Moment, **options: Any) -> FeatureCollection:
         """Scenes that touch a geometry, newest first; costs no quota."""
         return _LOOP.run(self._door.search(geometry, start_date, end_date, **options))
@@ -111,6 +117,14 @@ class AssetManager:
     def declare_quota(self, limit_km2: float, used_km2: float = 0.0, *, interval: str = "monthly") -> QuotaInfo:
         """Say what the account may use where Planet does not; km²."""
         return self._door.declare_quota(limit_km2, used_km2, interval=interval)
+
+    def reconcile(self, **options: Any) -> Reconciliation:
+        """Compare the ledger with Planet's posted usage and with everybody's orders."""
+        return _LOOP.run(self._door.reconcile(**options))
+
+    def month_report(self, month: str | None = None) -> MonthReport:
+        """A month of the ledger, `2026-11` or the present one, as a picture."""
+        return self._door.month_report(month)
 
     def calculate_download_impact(
         self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from planet_assets.exceptions import AssetError, KeyRefused, LibraryLocked, Misu
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
+from planet_assets.flow import reconcile as reconciling
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
 from planet_assets.flow.files import refuse_small_disk
@@ -27,9 +28,11 @@ from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library, working
 from planet_assets.model.item import items_from
 from planet_assets.model.job import DownloadJob, JobList, Terms
+from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
 from planet_assets.model.quota import QuotaInfo, Subscription
+from planet_assets.model.spend import Reconciliation, ReportLine
 from planet_assets.planet.auth import PlanetAuth
 from planet_assets.planet.data import DataApi
 from planet_assets.planet.orders import OrdersApi
@@ -157,6 +160,37 @@ class AssetManager:
         return accounts.declare(
             self.library, account, limit_km2=limit_km2, used_km2=used_km2, interval=interval, now=self._clock.now()
         )
+
+    async def reconcile(
+        self,
+        *,
+        report: Sequence[ReportLine] = (),
+        accept: str | None = None,
+        since: datetime | None = None,
+        dry_run: bool = False,
+    ) -> Reconciliation:
+        """Compare the ledger with Planet's posted usage and with the orders of everybody on the subscription.
+
+        Args:
+            report: lines of a usage report, as `rules.reports.read_report` reads them.
+            accept: why a drift is accepted; without a reason it is only named.
+            since: read orders from then on, to rebuild a lost ledger; else from the begin of the interval.
+            dry_run: True to write nothing.
+        """
+        books = reconciling.Books(
+            library=self.library,
+            orders=OrdersApi(self._planet()),
+            items=DataApi(self._planet()),
+            quota=await self.get_quota_info(),
+            now=self._clock.now(),
+            by=self._name,
+        )
+        return await reconciling.reconcile(books, since=since, report=report, accept=accept, dry_run=dry_run)
+
+    def month_report(self, month: str | None = None) -> MonthReport:
+        """A month of the ledger, `2026-11` or the present one, as a picture; nothing is asked of Planet."""
+        account = accounts.account_of(self.library, self.auth.digest)
+        return reconciling.month(self.library, account, month, self._clock.now())
 
     def calculate_download_impact(
         self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None

@@ -41,7 +41,7 @@ def declare(library: Library, info: QuotaInfo) -> None:
         "as_of": info.as_of,
     }
     with library.write() as connection:
-        _lock_account(connection, info.account)
+        hold_account(connection, info.account)
         connection.execute(sa.update(quota).where(quota.c.account == info.account).values(values))
 
 
@@ -78,7 +78,7 @@ def take(connection: sa.Connection, account: str, km2: float, *, now: datetime, 
     """
     if km2 <= TOLERANCE_KM2:
         return
-    _lock_account(connection, account)
+    hold_account(connection, account)
     info = _info(connection, account, now)
     if not info.is_known and not allow_unknown:
         raise QuotaUnknown(
@@ -128,6 +128,12 @@ def balance(library: Library, account: str | None = None) -> tuple[float, float]
     return float(held), float(spent)
 
 
+def accounts(library: Library) -> list[str]:
+    """Accounts whose quota is remembered, the one that Planet told of last first."""
+    with library.read() as connection:
+        return list(connection.execute(sa.select(quota.c.account).order_by(quota.c.as_of.desc())).scalars())
+
+
 def rows(library: Library, *, account: str | None = None, since: datetime | None = None) -> list[dict[str, Any]]:
     """Ledger rows, oldest first."""
     query = sa.select(ledger).order_by(ledger.c.sequence)
@@ -139,7 +145,7 @@ def rows(library: Library, *, account: str | None = None, since: datetime | None
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _lock_account(connection: sa.Connection, account: str) -> None:
+def hold_account(connection: sa.Connection, account: str) -> None:
     """Make the account's row if it is missing, and hold it: the next statement then sees every earlier commit."""
     touched = sa.update(quota).where(quota.c.account == account).values(revision=quota.c.revision + 1)
     if connection.execute(touched).rowcount:

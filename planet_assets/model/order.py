@@ -35,7 +35,9 @@ class Order:
     created_on: datetime | None = None
     """When Planet accepted it, UTC."""
     item_ids: tuple[str, ...] = ()
-    """Items that were asked for."""
+    """Items that were asked for; one that is in two products stands twice."""
+    item_types: tuple[str, ...] = ()
+    """The item type of each of them."""
     bundles: tuple[str, ...] = ()
     """Product bundles that were asked for."""
     results: tuple[Result, ...] = ()

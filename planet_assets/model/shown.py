@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from planet_assets.model.job import DownloadJob
+    from planet_assets.model.month import MonthReport
     from planet_assets.model.plan import DownloadImpact, Plan
     from planet_assets.model.quota import QuotaInfo
 
@@ -37,3 +38,10 @@ def jobs(listed: Sequence[DownloadJob]) -> str:
     from planet_assets.view.page import jobs_html
 
     return jobs_html(listed)
+
+
+def month(report: MonthReport) -> str:
+    """A month of spending as HTML: the picture and what it says."""
+    from planet_assets.view.page import month_html
+
+    return month_html(report)

@@ -129,6 +129,9 @@ def parse_order(document: object) -> Order:
         state=str(document.get("state") or ""),
         created_on=_time(document.get("created_on")),
         item_ids=tuple(str(item) for product in products for item in product.get("item_ids") or ()),
+        item_types=tuple(
+            str(product.get("item_type") or "") for product in products for _ in product.get("item_ids") or ()
+        ),
         bundles=tuple(str(product.get("product_bundle") or "") for product in products),
         results=tuple(result for entry in results if (result := _result(entry)) is not None),
         hints=tuple(str(hint) for hint in document.get("error_hints") or ()),

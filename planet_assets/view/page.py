@@ -9,6 +9,7 @@ from datetime import datetime
 
 from planet_assets.model.asset import AssetStatus
 from planet_assets.model.job import DownloadJob
+from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.rules import budgets
@@ -107,6 +108,13 @@ def jobs_html(jobs: Sequence[DownloadJob]) -> str:
         marks.table(grid, title="Jobs", html_columns=["status"]),
         marks.note(f"Files are in {plain(folder)}") if folder else "",
     )
+
+
+def month_html(report: MonthReport) -> str:
+    """A month of spending: the picture, and in words what it shows."""
+    from planet_assets.view.month import month_svg, month_words
+
+    return marks.page(month_svg(report), marks.note(month_words(report)))
 
 
 def _quota_blocks(quota: QuotaInfo, now: datetime | None, required_km2: float = 0.0) -> list[str]:

@@ -13,7 +13,7 @@ from planet_assets.model.job import DownloadJob
 from planet_assets.model.plan import DownloadImpact, Plan, WantImpact
 from planet_assets.view.units import UNKNOWN, human_bytes, human_cloud, human_time, plain
 
-NUMBERS = frozenset({"cloud", "files", "km²", "km² full", "km² in ROI", "size"})
+NUMBERS = frozenset({"cloud", "files", "km²", "km² full", "km² in ROI", "held km²", "scenes", "size"})
 """Columns that stand to the right."""
 
 SHORT_ID = 8

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sandboxes
+from commands import Desk
 
 from planet_assets import AssetManager, DownloadQueue, blocking
 from planet_assets.exceptions import CannotAsk, Misused
@@ -267,3 +268,24 @@ def test_an_entry_of_a_living_run_is_left_to_it(tmp_path):
     with pytest.raises(Misused, match="is running"):
         queue.drop(library, number, by="x", now=now)
     library.close()
+
+
+def test_the_queue_from_the_command_line(visitor, tmp_path):
+    desk = Desk(tmp_path, visitor.sandbox)
+    first, second = scenes(visitor, 2)
+    (tmp_path / "scenes.json").write_text(json.dumps([first]))
+    added = desk.run("queue", "add", "scenes.json", "--priority", "low", "-d", str(tmp_path / "files"))
+    assert added.code == 0, added.err
+    number = added.json()["entries"][0]["id"]
+    assert desk.run("queue", "add", second["id"], "--not-before", "2999-01-01").code == 0
+    shown = desk.run("queue", "list", "--text").out
+    assert "low" in shown and "2999-01-01 00:00 UTC" in shown
+    assert desk.run("queue", "move", str(number), "high").json()["entries"][0]["priority"] == 10
+    assert desk.run("queue", "move", str(number), "urgent").code == 2
+    ran = desk.run("queue", "run", "--yes")
+    assert ran.code == 0, ran.err
+    assert [job["scene_id"] for job in ran.json()["jobs"]] == [first["id"]]
+    assert desk.run("queue", "drop", "2").json()["entries"][0]["state"] == "dropped"
+    assert desk.run("queue", "list").json() == {"entries": []}
+    assert len(desk.run("queue", "list", "--all").json()["entries"]) == 2
+    assert desk.run("queue", "run").json()["jobs"] == []
