@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,22 @@ import numpy as np
 from affine import Affine
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.features import rasterize
-from rasterio.io import MemoryFile
 from shapely.geometry.base import BaseGeometry
 
-from planet_assets.exceptions import Misused
-from planet_assets.raster.reading import environment, grid_of, open_raster
+from planet_assets.exceptions import DiskProblem, Misused
+from planet_assets.raster.reading import grid_of, nodata_of, open_raster, read
 from planet_assets.rules.window import roi_on
 
 LOW, HIGH = 2.0, 98.0
+"""Percentiles of each band that become black and full colour."""
+GAMMA = 0.8
+"""Below 1 lifts the dark ground that bright clouds leave behind."""
 OUTLINE = (255, 214, 10)
+
 _NAMES = {"rgb": ("red", "green", "blue"), "false": ("nir", "red", "green")}
+_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _ORDERS = {4: {"blue": 1, "green": 2, "red": 3, "nir": 4}, 8: {"blue": 2, "green": 4, "red": 6, "nir": 8}}
+"""Planet's band numbers, for files that do not name their bands. Source: confirmed (contract 2.6)."""
 
 
 def quicklook(
@@ -31,42 +38,59 @@ def quicklook(
     roi: BaseGeometry | None = None,
     style: str = "rgb",
 ) -> bytes:
-    """A PNG of a raster, RGBA, its longer side `max_px` pixels.
+    """A PNG of a raster, RGBA, its longer side at most `max_px` pixels.
 
     Args:
-        path: a GeoTIFF.
+        path: a GeoTIFF; its overviews are used where it has them.
         target: where to write the PNG; None for bytes only.
         max_px: longer side, pixels.
         roi: outlined when given, lon/lat degrees.
         style: rgb, or false for near infrared, red, green.
 
     Raises:
-        Misused: an unknown style.
+        Misused: an unknown style, or no pixels.
+        ClipFailed: an ROI on a raster that has no place on Earth.
         Corrupt, Unsafe: the raster cannot be trusted.
+        DiskProblem: the picture cannot be written.
     """
     if style not in _NAMES:
         raise Misused(f"style={style!r} is not known.", hint="Use 'rgb' or 'false'.", argument="style")
+    if max_px < 1:
+        raise Misused(f"max_px={max_px} leaves no picture.", argument="max_px")
     with open_raster(path) as dataset:
+        bands = _bands(dataset, style)
         scale = min(1.0, max_px / max(dataset.width, dataset.height))
         height, width = max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale))
-        shape = (height, width)
-        data = dataset.read(_bands(dataset, style), out_shape=(3, *shape), resampling=Resampling.average)
-        valid = dataset.dataset_mask(out_shape=shape) > 0
-        if dataset.nodata is None and dataset.count in (4, 8) and dataset.dtypes[0] == "uint16":
-            valid &= data.any(axis=0)
-        transform = dataset.transform * Affine.scale(dataset.width / width, dataset.height / height)
-        line = None if roi is None or dataset.crs is None else roi_on(grid_of(dataset), roi).boundary
-    picture = np.zeros((4, *shape), dtype=np.uint8)
+        data = read(dataset, bands, out_shape=(3, height, width), resampling=Resampling.average)
+        valid = _valid(dataset, data)
+        ready = dataset.dtypes[0] == "uint8" and [dataset.colorinterp[band - 1] for band in bands] == list(_RGB)
+        drawn = np.zeros((height, width), dtype=bool) if roi is None else _drawn(dataset, roi, height, width)
+    picture = np.zeros((height, width, 4), dtype=np.uint8)
     for band in range(3):
-        picture[band] = _stretched(data[band], valid)
-    picture[3] = np.where(valid, 255, 0)
-    if line is not None:
-        drawn = rasterize([line], out_shape=shape, transform=transform, all_touched=True).astype(bool)
-        picture[:, drawn] = np.array([*OUTLINE, 255], dtype=np.uint8)[:, None]
-    png = _png(picture)
+        picture[..., band] = data[band] if ready else _stretched(data[band], valid)
+    picture[..., 3] = 255
+    picture[~valid] = 0
+    picture[drawn] = (*OUTLINE, 255)
+    png = png_bytes(picture)
     if target is not None:
-        Path(target).write_bytes(png)
+        try:
+            Path(target).write_bytes(png)
+        except OSError as error:
+            raise DiskProblem(f"{target} cannot be written: {error.strerror}.") from None
     return png
+
+
+def png_bytes(picture: np.ndarray) -> bytes:
+    """A picture (row, col, RGBA), uint8, as a PNG. Source: PNG specification, third edition (W3C 2025)."""
+    height, width, _ = picture.shape
+    rows = np.zeros((height, 1 + 4 * width), dtype=np.uint8)  # each row begins with its filter: none
+    rows[:, 1:] = picture.reshape(height, 4 * width)
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")]
+    packed = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
 def _bands(dataset: Any, style: str) -> list[int]:
@@ -76,31 +100,48 @@ def _bands(dataset: Any, style: str) -> list[int]:
     if all(name in names for name in wanted):
         return [names[name] for name in wanted]
     colours = {colour: number for number, colour in enumerate(dataset.colorinterp, 1)}
-    rgb = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if style == "rgb" and all(colour in colours for colour in rgb):
-        return [colours[colour] for colour in rgb]
+    if style == "rgb" and all(colour in colours for colour in _RGB):
+        return [colours[colour] for colour in _RGB]
     order = _ORDERS.get(dataset.count)
     if order is not None and dataset.dtypes[0] == "uint16":
         return [order[name] for name in wanted]
     return [min(number, dataset.count) for number in (1, 2, 3)]
 
 
+def _valid(dataset: Any, data: np.ndarray) -> np.ndarray:
+    """Where there is something to see, (row, col): by the alpha band, by nodata, or everywhere."""
+    shape = data.shape[1:]
+    if ColorInterp.alpha in dataset.colorinterp:
+        alpha = read(dataset, 1 + dataset.colorinterp.index(ColorInterp.alpha), out_shape=shape)
+        shown: np.ndarray = alpha > 0
+        return shown
+    nodata = nodata_of(dataset)
+    if nodata is None:
+        return np.ones(shape, dtype=bool)
+    filled: np.ndarray = np.any(~np.isnan(data) if np.isnan(nodata) else data != nodata, axis=0)
+    return filled
+
+
 def _stretched(band: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Between the 2nd and the 98th percentile of valid pixels, as 0..255; 8-bit pictures stay as they are."""
-    if band.dtype == np.uint8:
-        return band
-    inside = band[valid & (band > 0)]
+    """Between two percentiles of the valid pixels, as 0..255."""
+    inside = band[valid & np.isfinite(band)]
     if not inside.size:
         return np.zeros(band.shape, dtype=np.uint8)
     low, high = np.percentile(inside, [LOW, HIGH])
-    share = (band.astype(np.float32) - low) / max(float(high - low), 1e-6)
-    stretched: np.ndarray = (np.clip(share, 0, 1) ** 0.8 * 255).astype(np.uint8)
+    if low == high:
+        low, high = inside.min(), max(inside.max(), inside.min() + 1)
+    share = np.clip(np.nan_to_num((band.astype(np.float64) - low) / (high - low)), 0, 1)
+    stretched: np.ndarray = np.round(share**GAMMA * 255).astype(np.uint8)
     return stretched
 
 
-def _png(picture: np.ndarray) -> bytes:
-    _, height, width = picture.shape
-    with environment(), MemoryFile() as memory:
-        with memory.open(driver="PNG", width=width, height=height, count=4, dtype="uint8") as out:
-            out.write(picture)
-        return bytes(memory.read())
+def _drawn(dataset: Any, roi: BaseGeometry, height: int, width: int) -> np.ndarray:
+    """Where the outline of the ROI runs, (row, col)."""
+    line = roi_on(grid_of(dataset), roi).boundary
+    if line.is_empty:
+        return np.zeros((height, width), dtype=bool)
+    a, b, c, d, e, f = tuple(dataset.transform)[:6]
+    across, down = dataset.width / width, dataset.height / height
+    transform = Affine(a * across, b * down, c, d * across, e * down, f)
+    drawn: np.ndarray = rasterize([line], (height, width), transform=transform, all_touched=True).astype(bool)
+    return drawn
