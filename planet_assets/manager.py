@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from planet_assets import config as configuration
-from planet_assets.exceptions import AssetError, KeyRefused, LibraryLocked, Misused
+from planet_assets.exceptions import LibraryLocked, Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
@@ -19,25 +19,21 @@ from planet_assets.flow import reconcile as reconciling
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
 from planet_assets.flow.files import refuse_small_disk
-from planet_assets.flow.plan import Request, Scenes, alike, read_request
+from planet_assets.flow.plan import Scenes, alike
 from planet_assets.flow.run import Runner, in_order
 from planet_assets.flow.search import FeatureCollection, Moment, asset_info
 from planet_assets.flow.search import search as search_flow
-from planet_assets.library import items as item_rows
 from planet_assets.library import jobs as job_rows
-from planet_assets.library.engine import Library, working
+from planet_assets.library.engine import Library
 from planet_assets.model.item import items_from
-from planet_assets.model.job import DownloadJob, JobList, Terms
+from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
 from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.model.spend import Reconciliation, ReportLine
 from planet_assets.planet.auth import PlanetAuth
-from planet_assets.planet.data import DataApi
-from planet_assets.planet.orders import OrdersApi
-from planet_assets.planet.quota import QuotaApi
-from planet_assets.planet.session import Session
+from planet_assets.wiring import Wiring
 
 REPLANS = 3
 ORDER_STARTS_PER_S = 5.0
@@ -83,18 +79,19 @@ class AssetManager:
         self.get_user_confirmation: Hook = ask_on_terminal
         self.progress_callback: Callable[[DownloadJob], None] | None = None
         self.show_progress: bool | None = None
-        self._clock: Clock = clock or RealClock()
-        self._name = name or Path(sys.argv[0] or "python").name
-        self._budgets = configuration.budgets(config, script=self._name)
-        self._library: Library | None = None
-        self._session: Session | None = None
+        spender = name or Path(sys.argv[0] or "python").name
+        self._wires = Wiring(
+            settings=self.settings,
+            auth=self.auth,
+            clock=clock or RealClock(),
+            name=spender,
+            budgets=configuration.budgets(config, script=spender),
+        )
 
     @property
     def library(self) -> Library:
         """The library, opened at first use."""
-        if self._library is None:
-            self._library = Library(configuration.library_address(self.settings))
-        return self._library
+        return self._wires.library()
 
     async def search(
         self,
@@ -124,7 +121,7 @@ class AssetManager:
             Misused: dates reversed, cloud cover outside 0..1, an ROI that cannot be meant.
         """
         return await search_flow(
-            DataApi(self._planet()),
+            self._wires.data(),
             self.library,
             roi=roi_of(geometry),
             start=start_date,
@@ -133,7 +130,7 @@ class AssetManager:
             item_types=item_types,
             asset_types=asset_types,
             limit=limit,
-            now=self._clock.now(),
+            now=self._wires.clock.now(),
             extra=extra_filter,
         )
 
@@ -144,22 +141,11 @@ class AssetManager:
             KeyRefused: Planet does not know the key.
             Misused: several subscriptions fit; choose one by the setting `planet.subscription`.
         """
-        return await accounts.read_quota(
-            QuotaApi(self._planet()),
-            self.library,
-            key_digest=self.auth.digest,
-            subscription=self.settings.planet.subscription,
-            near_limit=self.settings.quota.near_limit,
-            now=self._clock.now(),
-            stated=self._budgets,
-        )
+        return await self._wires.quota()
 
     def declare_quota(self, limit_km2: float, used_km2: float = 0.0, *, interval: str = "monthly") -> QuotaInfo:
         """Say what the account may use where Planet does not; km². `interval` is monthly or annual."""
-        account = accounts.account_of(self.library, self.auth.digest)
-        return accounts.declare(
-            self.library, account, limit_km2=limit_km2, used_km2=used_km2, interval=interval, now=self._clock.now()
-        )
+        return self._wires.declare(limit_km2, used_km2, interval)
 
     async def reconcile(
         self,
@@ -177,20 +163,13 @@ class AssetManager:
             since: read orders from then on, to rebuild a lost ledger; else from the begin of the interval.
             dry_run: True to write nothing.
         """
-        books = reconciling.Books(
-            library=self.library,
-            orders=OrdersApi(self._planet()),
-            items=DataApi(self._planet()),
-            quota=await self.get_quota_info(),
-            now=self._clock.now(),
-            by=self._name,
-        )
+        books = self._wires.books(await self.get_quota_info())
         return await reconciling.reconcile(books, since=since, report=report, accept=accept, dry_run=dry_run)
 
     def month_report(self, month: str | None = None) -> MonthReport:
         """A month of the ledger, `2026-11` or the present one, as a picture; nothing is asked of Planet."""
         account = accounts.account_of(self.library, self.auth.digest)
-        return reconciling.month(self.library, account, month, self._clock.now())
+        return reconciling.month(self.library, account, month, self._wires.clock.now())
 
     def calculate_download_impact(
         self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None
@@ -202,7 +181,7 @@ class AssetManager:
             roi: region of interest, lon/lat; scenes outside it are left out.
             asset_types: what to fetch of each; the settings' otherwise.
         """
-        return planning.impact_of(self.library, self._request(scenes, asset_types, roi=roi))
+        return planning.impact_of(self.library, self._wires.request(scenes, asset_types, roi=roi))
 
     async def plan(
         self,
@@ -223,9 +202,9 @@ class AssetManager:
         """
         options = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config, "delivery": delivery}
         files = {"output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
-        request = self._request(scenes, asset_types, **options, **files)
+        request = self._wires.request(scenes, asset_types, **options, **files)
         quota = await self.get_quota_info()
-        return await asyncio.to_thread(planning.make_plan, self.library, request, quota, self._clock.now())
+        return await asyncio.to_thread(planning.make_plan, self.library, request, quota, self._wires.clock.now())
 
     async def run(
         self,
@@ -255,13 +234,13 @@ class AssetManager:
         hook = self._hook(confirm)
         refuse_unpaid(plan, allow_unknown=allow or hook is ask_on_terminal)
         await asyncio.to_thread(refuse_small_disk, plan)
-        decision = await decide(plan, hook, self._clock.now())
-        account, terms = plan.quota.account, self._terms(allow or decision.allow_unknown_quota)
+        decision = await decide(plan, hook, self._wires.clock.now())
+        account, terms = plan.quota.account, self._wires.terms(allow or decision.allow_unknown_quota)
         with self._runner(max_concurrent, hook) as runner:
             if not decision.proceed:
                 return JobList(in_order(plan, await runner.refuse(plan, decision, account, terms)))
             refuse_unpaid(plan, allow_unknown=terms.allow_unknown_quota)
-            if self._clock.now() - plan.made_at > STALE:
+            if self._wires.clock.now() - plan.made_at > STALE:
                 await self.get_quota_info()  # others spend too; the reservation looks at what is known last
             return JobList(await runner.carry_out(plan, account, terms))
 
@@ -338,7 +317,7 @@ class AssetManager:
             left = [job for job in left if job.id in wanted]
         if not left:
             return JobList()
-        mine = await self._account()
+        mine = await self._wires.account()
         if jobs is not None and (foreign := [job for job in left if job.account != mine]):
             raise Misused(
                 f"Job {foreign[0].id} spends from account {foreign[0].account}, this key from {mine}.",
@@ -359,7 +338,7 @@ class AssetManager:
         """
         done: list[DownloadJob] = []
         for batch in alike(failed_jobs):
-            features = [await self._feature(job) for job in batch]
+            features = [await self._wires.feature(job) for job in batch]
             scenes = list({feature["id"]: feature for feature in features}.values())
             try:
                 plan = await self.plan(scenes, [batch[0].asset_type], **planning.same_way(batch[0]))
@@ -368,7 +347,7 @@ class AssetManager:
                     raise
                 done += batch  # none of the scenes has the type: that is how they failed, and nothing changed
                 continue
-            plan = planning.only(plan, {job.key for job in batch}, self._clock.now())
+            plan = planning.only(plan, {job.key for job in batch}, self._wires.clock.now())
             done += await self.run(plan, confirm=confirm, max_concurrent=max_concurrent)
         return JobList(done)
 
@@ -380,7 +359,7 @@ class AssetManager:
         ids = [job if isinstance(job, str) else job.id for job in jobs]
         tidy = self.settings.cleanup_temp_files
         with self._runner(None, None) as runner:
-            return JobList(await runner.cancel(ids, by=by or self._name, reason=reason, tidy=tidy))
+            return JobList(await runner.cancel(ids, by=by or self._wires.name, reason=reason, tidy=tidy))
 
     async def check_key(self) -> list[Subscription]:
         """Ask Planet whether it accepts the key; costs nothing.
@@ -391,13 +370,8 @@ class AssetManager:
         Raises:
             KeyRefused: Planet does not know the key.
         """
-        await DataApi(self._planet()).check_key()
-        try:
-            return await QuotaApi(self._planet()).subscriptions()
-        except KeyRefused:
-            raise
-        except AssetError:
-            return []
+        await self._wires.data().check_key()
+        return await accounts.listed_subscriptions(self._wires.account_api())
 
     async def get_scene(self, scene_id: str, item_type: str = "PSScene") -> dict[str, Any]:
         """A scene's record as Planet has it now, the GeoJSON feature that `plan` takes. Costs nothing.
@@ -405,7 +379,7 @@ class AssetManager:
         Raises:
             Gone: Planet has no such scene.
         """
-        return await DataApi(self._planet()).item(item_type, scene_id)
+        return await self._wires.data().item(item_type, scene_id)
 
     async def get_asset_info(self, scene_id: str, asset_type: str, item_type: str = "PSScene") -> dict[str, Any]:
         """What Planet says of one asset: status, available, permitted, md5. Costs nothing.
@@ -413,16 +387,11 @@ class AssetManager:
         Raises:
             Gone: Planet has no such scene.
         """
-        return await asset_info(DataApi(self._planet()), item_type, scene_id, asset_type)
+        return await asset_info(self._wires.data(), item_type, scene_id, asset_type)
 
     async def aclose(self) -> None:
         """Close connections and the library; the manager opens them again when used."""
-        if self._session is not None:
-            await self._session.aclose()
-            self._session = None
-        if self._library is not None:
-            self._library.close()
-            self._library = None
+        await self._wires.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -430,103 +399,26 @@ class AssetManager:
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
-    def _planet(self) -> Session:
-        if self._session is None:
-            self._session = Session(
-                self.auth,
-                clock=self._clock,
-                api_url=self.settings.planet.api_url,
-                rates=self.settings.rate_limits.model_dump(),
-                retry_attempts=self.settings.retry_attempts,
-                retry_delay_s=self.settings.retry_delay,
-                **configuration.http_options(self.settings),
-            )
-        return self._session
-
-    def _request(self, scenes: Scenes, asset_types: Sequence[str] | None, **options: Any) -> Request:
-        return read_request(
-            scenes,
-            self.settings.asset_types if asset_types is None else asset_types,
-            folder=options.pop("output_dir", None) or self.settings.output_dir,
-            naming=options.pop("naming", None) or self.settings.naming,
-            delivery=options.pop("delivery", None) or self.settings.delivery,
-            repeat=self.settings.quota.repeat,
-            concurrent=self._concurrent(options.pop("max_concurrent", None)),
-            **options,
-        )
-
-    def _concurrent(self, given: int | None) -> int:
-        number = self.settings.max_concurrent_downloads if given is None else given
-        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 64:
-            raise Misused(f"max_concurrent={given!r} is not between 1 and 64.", argument="max_concurrent")
-        return number
-
-    def _terms(self, allow_unknown: bool) -> Terms:
-        return Terms(
-            retry_attempts=self.settings.retry_attempts,
-            retry_delay_s=self.settings.retry_delay,
-            repeat=self.settings.quota.repeat,
-            allow_unknown_quota=allow_unknown,
-        )
-
     def _hook(self, confirm: Hook | bool) -> Hook | None:
         if isinstance(confirm, bool):
             return self.get_user_confirmation if confirm else None
         return confirm
 
-    async def _account(self) -> str:
-        """Whose quota the key spends from; Planet is asked where the library has not seen the key yet."""
-        account = accounts.account_of(self.library, self.auth.digest)
-        return (await self.get_quota_info()).account if account.startswith("key:") else account
-
     @contextmanager
     def _runner(self, max_concurrent: int | None, hook: Hook | None) -> Iterator[Runner]:
-        from planet_assets.transfer.fetch import Fetcher
-
-        options = configuration.http_options(self.settings)
-        fetcher = Fetcher(
-            stall_s=self.settings.timeout,
-            chunk_bytes=self.settings.download_chunk_size,
-            verify=options["verify"],
-            proxy=options["proxy"],
-            trust_env=options["trust_env"],
-        )
-
-        limits = self.settings.rate_limits
         one_at_a_time = asyncio.Lock()
 
         async def consent(job: DownloadJob, km2: float) -> bool:
             async with one_at_a_time:
                 return await self._agrees_to_more(job, km2, hook)
 
-        with working() as owner, fetcher:
-            yield Runner(
-                library=self.library,
-                api=DataApi(self._planet()),
-                orders=OrdersApi(self._planet()),
-                order_grace=timedelta(seconds=self.settings.orders.grace_s),
-                order_look_s=self.settings.orders.look_s,
-                starts_per_s={"data": limits.download, "orders": min(limits.download, ORDER_STARTS_PER_S)},
-                fetcher=fetcher,
-                clock=self._clock,
-                concurrent=self._concurrent(max_concurrent),
-                by=self._name,
-                consent=consent,
-                owner=owner,
-                callback=self.progress_callback,
-                show=self.show_progress,
-            )
+        with self._wires.runner(max_concurrent, consent, self.progress_callback, self.show_progress) as runner:
+            yield runner
 
     async def _agrees_to_more(self, job: DownloadJob, km2: float, hook: Hook | None) -> bool:
         """Ask about cost that nobody has confirmed; with nobody to ask, agree only where the caller said so."""
         if hook is None:
             return True
-        quota = await self.get_quota_info()
-        feature = await self._feature(job)
-        extra = planning.extra_plan(job, km2, items_from([feature])[0], quota, self._clock.now())
-        return (await decide(extra, hook, self._clock.now())).proceed
-
-    async def _feature(self, job: DownloadJob) -> dict[str, Any]:
-        """A scene's record from the library, or from Planet."""
-        known = await asyncio.to_thread(item_rows.feature, self.library, job.item_type, job.scene_id)
-        return known or await DataApi(self._planet()).item(job.item_type, job.scene_id)
+        quota, [item] = await self.get_quota_info(), items_from([await self._wires.feature(job)])
+        now = self._wires.clock.now()
+        return (await decide(planning.extra_plan(job, km2, item, quota, now), hook, now)).proceed

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from planet_assets.exceptions import AssetError, KeyRefused, Misused, TryLater
 from planet_assets.library import accounts, budgets, ledger
 from planet_assets.library.engine import Library
-from planet_assets.model.quota import UNKNOWN, Budget, QuotaInfo
+from planet_assets.model.quota import UNKNOWN, Budget, QuotaInfo, Subscription
 from planet_assets.planet.quota import QuotaApi, choose_subscription, quota_info
 from planet_assets.rules.allowance import next_interval
 
@@ -45,6 +45,20 @@ async def read_quota(
     else:
         said = quota_info(choose_subscription(rows, wanted=subscription), as_of=now)
     return await asyncio.to_thread(_remembered, library, said, key_digest, near_limit, now, stated or {})
+
+
+async def listed_subscriptions(api: QuotaApi) -> list[Subscription]:
+    """The subscriptions Planet lists for the key; none where it does not tell.
+
+    Raises:
+        KeyRefused: Planet does not know the key.
+    """
+    try:
+        return await api.subscriptions()
+    except KeyRefused:
+        raise
+    except AssetError:
+        return []
 
 
 def account_of(library: Library, key_digest: str) -> str:

@@ -466,7 +466,7 @@ async def test_a_scene_under_embargo_waits_and_is_had_later(make: Any) -> None:
 
     with running(embargo_days=30.0, start=datetime(2025, 1, 10, tzinfo=UTC)) as sandbox:
         manager = make(sandbox)
-        manager._clock = Then()
+        manager._wires.clock = Then()
         scene = {**scenes(1)[0], "_permissions": []}
         [job] = await manager.activate_and_download_assets([scene], [ANALYTIC])
         assert job.status is S.WAITING and job.not_before is not None and job.held_km2 == 0.0
@@ -765,7 +765,7 @@ async def test_an_activation_that_never_ends_fails_after_a_day(sandbox: RunningS
     from planet_assets.flow.clock import VirtualClock
 
     manager = make(sandbox)
-    manager._clock = VirtualClock(datetime.now(UTC))
+    manager._wires.clock = VirtualClock(datetime.now(UTC))
     sandbox.fault("never-activates")
     [job] = await manager.activate_and_download_assets(scenes(1), [ANALYTIC])
     assert job.status is S.FAILED and "has not made" in job.error_message
