@@ -36,8 +36,6 @@ from planet_assets.planet.auth import PlanetAuth
 from planet_assets.wiring import Wiring
 
 REPLANS = 3
-ORDER_STARTS_PER_S = 5.0
-"""Downloads of ordered files that may start in a second. Source: confirmed (docs.planet.com, Orders)."""
 STALE = timedelta(minutes=5)
 """Age of a plan from which the quota is read again before anything is reserved."""
 
@@ -374,11 +372,7 @@ class AssetManager:
         return await accounts.listed_subscriptions(self._wires.account_api())
 
     async def get_scene(self, scene_id: str, item_type: str = "PSScene") -> dict[str, Any]:
-        """A scene's record as Planet has it now, the GeoJSON feature that `plan` takes. Costs nothing.
-
-        Raises:
-            Gone: Planet has no such scene.
-        """
+        """A scene's record as Planet has it now, a GeoJSON feature. Costs nothing; raises `Gone` when there is none."""
         return await self._wires.data().item(item_type, scene_id)
 
     async def get_asset_info(self, scene_id: str, asset_type: str, item_type: str = "PSScene") -> dict[str, Any]:
