@@ -91,6 +91,16 @@ class AssetManager:
         """The library, opened at first use."""
         return self._wires.library()
 
+    @property
+    def clock(self) -> Clock:
+        """Time, as this manager sees it."""
+        return self._wires.clock
+
+    @property
+    def name(self) -> str:
+        """Who spends, for the ledger."""
+        return self._wires.name
+
     async def search(
         self,
         geometry: Any,

@@ -28,7 +28,6 @@ from planet_assets.exceptions import (
 )
 from planet_assets.export.vector import feature_of
 from planet_assets.flow import account as accounts
-from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
 from planet_assets.flow.plan import Scenes, read_region
 from planet_assets.library import jobs as job_rows
@@ -56,6 +55,16 @@ class Door(Protocol):
     @property
     def library(self) -> Library:
         """The library."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Who spends."""
         ...
 
     async def get_quota_info(self) -> Any:
@@ -95,8 +104,8 @@ class DownloadQueue:
             clock: time, for tests; the manager's otherwise.
         """
         self._door: Door = getattr(manager, "asynchronous", manager)
-        self._clock: Clock = clock or getattr(self._door, "_clock", None) or RealClock()
-        self._by: str = getattr(self._door, "_name", "") or "queue"
+        self._clock: Clock = clock or self._door.clock
+        self._by: str = self._door.name
 
     async def add(
         self,

@@ -89,7 +89,7 @@ class Shop:
         self.settings = SimpleNamespace(
             asset_types=("ortho_analytic_4b",), output_dir=".", quota=SimpleNamespace(allow_unknown=False)
         )
-        self.auth = SimpleNamespace(digest="d")
+        self.auth, self.name, self.clock = SimpleNamespace(digest="d"), "night.py", VirtualClock(NOW)
         self.get_user_confirmation = lambda plan: True
         self._numbers = itertools.count()
 
@@ -133,7 +133,7 @@ def test_what_does_not_fit_waits_while_smaller_work_goes_on(tmp_path_factory, wi
     library = Library(tmp_path_factory.mktemp("queue") / "library.db")
     accounts.link_key(library, "d", "account")
     shop = Shop(library, float(purse))
-    queue = DownloadQueue(shop, clock=VirtualClock(NOW))
+    queue = DownloadQueue(shop)
 
     async def story():
         for number, (priority, km2) in enumerate(wishes):

@@ -90,7 +90,7 @@ def test_high_priority_goes_first_and_everything_is_fetched(visitor, tmp_path):
         jobs = await waiting.process(confirm=False)
         assert [job.scene_id for job in jobs] == [high["id"], normal["id"], low["id"]]
         assert all(job.downloaded_file_path.exists() for job in jobs)
-        assert {entry.state for entry in waiting.list()} == {"done"}
+        assert {(entry.state, entry.by) for entry in waiting.list()} == {("done", "day.py")}
         assert not await waiting.process(confirm=False)
 
     play(visitor, tmp_path, story)
