@@ -130,6 +130,37 @@ def test_the_spending_of_others_is_pending_and_never_counted_twice(visitor, tmp_
     play(visitor, tmp_path, compare)
 
 
+def test_our_own_orders_are_not_the_spending_of_others(visitor, tmp_path):
+    one = scene(visitor)
+    xs, ys = zip(*one["geometry"]["coordinates"][0], strict=True)
+    x, y = sum(xs[:-1]) / (len(xs) - 1), sum(ys[:-1]) / (len(ys) - 1)
+    ring = [
+        [x - 0.02, y - 0.02],
+        [x + 0.02, y - 0.02],
+        [x + 0.02, y + 0.02],
+        [x - 0.02, y + 0.02],
+        [x - 0.02, y - 0.02],
+    ]
+    roi = {"type": "Polygon", "coordinates": [ring]}
+
+    async def order(manager):
+        (job,) = await manager.activate_and_download_assets(
+            [one], clip_to_roi=roi, delivery="orders", confirm_download=False
+        )
+        assert job.downloaded_file_path is not None, job.error_message
+        found = await manager.reconcile()
+        return job.spent_km2, found
+
+    spent, found = play(visitor, tmp_path, order)
+    assert spent == pytest.approx(billed(visitor), rel=1e-3)
+    assert found.found == () and found.drift.word == "agrees"
+
+    async def rebuild(manager):
+        return sum(entry.km2 for entry in (await manager.reconcile()).found)
+
+    assert play(visitor, tmp_path, rebuild, name="lost.db") == pytest.approx(spent, rel=1e-3)
+
+
 def test_a_drift_is_named_and_written_only_when_accepted(visitor, tmp_path):
     visitor.http.post("/sandbox/spend", json={"km2": 75.0, "name": "Explorer"}).raise_for_status()
     visitor.http.post("/sandbox/clock", json={"advance_s": 5 * 86400}).raise_for_status()
