@@ -143,7 +143,10 @@ def _take_best_subset(ground: Ground, members: NDArray[np.int64], need_km2: floa
 
 def _take_of_many(ground: Ground, members: NDArray[np.int64], aim: Aim, budget_km2: float) -> None:
     """Greedy over sample points chooses; what it chose is then taken exactly."""
-    given, listed = ground.candidates, []
+    given, listed = ground.candidates, [members[:0]]
+    # What is dearer than the whole budget would push what can be had off the list.
+    prices = ground.gain_km2[members] if given.costs_km2 is None else given.costs_km2[members]
+    members = members[prices <= budget_km2]
     for group in np.unique(given.groups[members]):
         some = members[given.groups[members] == group]
         taken = [one for one in ground.taken if given.groups[one] == group]

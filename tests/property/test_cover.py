@@ -175,6 +175,19 @@ def test_sample_points_cost_little_against_looking_at_all(monkeypatch):
     assert thinned.charge_km2["orders"] <= 1.2 * select_scenes(items, roi).charge_km2["orders"]
 
 
+@pytest.mark.parametrize("pieces", [False, True])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+@pytest.mark.parametrize("bounds", [(9.12, 45.42, 9.247, 45.51), (9.0, 45.0, 10.0, 45.6)])
+def test_many_candidates_use_a_budget_as_well_as_few(monkeypatch, bounds, share, pieces):
+    west, south, east, north = bounds
+    items, roi = crowd(500, (west - 0.15, south - 0.15, east + 0.15, north + 0.15)), box(*bounds)
+    budget = share * geodesic_km2(roi)
+    thinned = select_scenes(items, roi, budget_km2=budget, pieces=pieces)
+    assert thinned.charge_km2["orders"] <= budget + 1e-9
+    monkeypatch.setattr(setcover, "FEW", 10_000)
+    assert thinned.coverage >= 0.9 * select_scenes(items, roi, budget_km2=budget, pieces=pieces).coverage
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("bounds", [(9.12, 45.42, 9.247, 45.51), (8.5, 44.9, 11.4, 46.6), (-1, 43, 7, 49)])
 @pytest.mark.parametrize("pieces", [False, True])
