@@ -82,6 +82,18 @@ def read_directory(stream: BinaryIO, size: int, name: str) -> dict[int, Tag] | N
     return tags
 
 
+def check_tiles(tags: Mapping[int, Tag], size: int, name: str) -> None:
+    """Every tile lies inside the file; empty ones (sparse) are fine.
+
+    Raises:
+        Corrupt: one reaches beyond the end.
+    """
+    offsets, lengths = (tags[tag].numbers.astype(np.uint64) for tag in (OFFSETS, LENGTHS))
+    room = np.uint64(size) - np.minimum(offsets, np.uint64(size))
+    if (lengths > room).any():
+        raise _beyond(name)
+
+
 class TileWriter:
     """Writes a tiled TIFF: room for the directory first, then tiles one by one, at last where each of them lies."""
 
@@ -163,6 +175,10 @@ def _pack(tags: Mapping[int, Tag], *, big: bool) -> bytes:
 
 def _at(stream: BinaryIO, offset: int, length: int, size: int, name: str) -> bytes:
     if offset + length > size:
-        raise Corrupt(f"{name} is damaged: it points beyond its end.", hint="Fetch it again.")
+        raise _beyond(name)
     stream.seek(offset)
     return stream.read(length)
+
+
+def _beyond(name: str) -> Corrupt:
+    return Corrupt(f"{name} is damaged: it points beyond its end.", hint="Fetch it again.", expected="a whole TIFF")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.dtypes import in_dtype_range
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
@@ -36,6 +37,9 @@ FREE_EXPANSION_BYTES = 2**30
 """Below this many bytes of pixels nobody asks how they are packed."""
 
 CACHE_BYTES = 64 * 2**20
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, UnicodeDecodeError)
+"""What rasterio raises when GDAL fails, or texts in a file are none; some errors of GDAL come through bare."""
+
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PLAIN_MASKS = {MaskFlags.all_valid, MaskFlags.nodata}
 
@@ -66,12 +70,11 @@ def open_raster(path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES)
     file = _plain_file(path)
     with environment(cache_bytes):
         try:
-            dataset = rasterio.open(file, driver=DRIVER)
-        except RasterioError as error:
+            with rasterio.open(file, driver=DRIVER) as dataset:
+                _refuse_absurd(dataset, file)
+                yield dataset
+        except GDAL_ERRORS as error:
             raise _corrupt(file.name, error) from None
-        with dataset:
-            _refuse_absurd(dataset, file)
-            yield dataset
 
 
 @contextmanager
@@ -91,7 +94,9 @@ def grid_of(dataset: Any) -> Grid:
     Raises:
         ClipFailed: it has no place on Earth.
     """
-    if dataset.crs is None or dataset.transform.is_identity or dataset.transform.is_degenerate:
+    transform = dataset.transform
+    placed = np.isfinite(tuple(transform)).all() and not (transform.is_identity or transform.is_degenerate)
+    if dataset.crs is None or not placed:
         raise ClipFailed(
             f"{Path(dataset.name).name} does not say where on Earth its pixels lie, so an ROI means nothing on it.",
             hint="Basic assets are not georeferenced; take an ortho asset.",
@@ -99,7 +104,7 @@ def grid_of(dataset: Any) -> Grid:
     return Grid(
         width=dataset.width,
         height=dataset.height,
-        transform=tuple(dataset.transform)[:6],
+        transform=tuple(transform)[:6],
         crs=dataset.crs.to_wkt(),
         block=tuple(dataset.block_shapes[0]),
     )
@@ -138,7 +143,7 @@ def read(dataset: Any, *args: Any, **kwargs: Any) -> Any:
     """
     try:
         return dataset.read(*args, **kwargs)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise _corrupt(Path(dataset.name).name, error) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,12 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import RasterioError
 from rasterio.shutil import copy as gdal_copy
 from rasterio.windows import Window as PixelWindow
 
 from planet_assets.exceptions import ClipFailed
 from planet_assets.model.job import Clipping
-from planet_assets.raster.reading import fill_of, grid_of, nodata_of, read_window
+from planet_assets.raster.reading import GDAL_ERRORS, fill_of, grid_of, nodata_of, read_window
 from planet_assets.rules.window import Outline, Window, moved, strips
 
 TILE_PX = 512
@@ -28,6 +28,39 @@ DRAFT = "zstd"
 
 _NOT_CARRIED = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "TIFF", "SUBDATASETS"}
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Meaning:
+    """What the numbers of a raster mean: read whole before anything is written."""
+
+    tags: dict[str, dict[str, str]]
+    """By namespace; "" for the plain ones."""
+    band_tags: list[dict[str, str]]
+    names: tuple[str | None, ...]
+    units: tuple[str | None, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    colours: tuple[ColorInterp, ...]
+    palette: dict[int, tuple[int, int, int, int]] | None
+
+    def give(self, out: Any) -> None:
+        """Write it into a new raster, before its pixels."""
+        for namespace, tags in self.tags.items():
+            out.update_tags(ns=namespace or None, **tags)
+        for band, tags in enumerate(self.band_tags, 1):
+            out.update_tags(band, **tags)
+        for band, (name, unit) in enumerate(zip(self.names, self.units, strict=True), 1):
+            if name:
+                out.set_band_description(band, name)
+            if unit:
+                out.set_band_unit(band, unit)
+        if set(self.scales) != {1.0} or set(self.offsets) != {0.0}:
+            out.scales, out.offsets = self.scales, self.offsets
+        if self.palette is not None:
+            out.write_colormap(1, self.palette)
+        if out.colorinterp != self.colours:
+            out.colorinterp = self.colours
 
 
 def write_window(
@@ -52,15 +85,16 @@ def write_window(
     """
     cog = how.output_format == "COG"
     first = part.with_name(part.name + "~") if cog else part
+    meaning, profile = _meaning(dataset), _profile(dataset, window, DRAFT if cog else how.compression)
     try:
-        with rasterio.open(first, "w", **_profile(dataset, window, DRAFT if cog else how.compression)) as out:
-            _describe(dataset, out)
+        with rasterio.open(first, "w", **profile) as out:
+            meaning.give(out)
             inside = _fill(dataset, out, outline, window, tick)
         if how.overviews and not cog:
             add_overviews(part, window)
         if cog:
             gdal_copy(first, part, driver="COG", **_cog_options(dataset, how))
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise ClipFailed(f"The cut could not be written: {error}.", hint="Is there room on the disk?") from None
     finally:
         if cog:
@@ -77,7 +111,7 @@ def add_overviews(part: Path, window: Window) -> None:
     try:
         with rasterio.open(part, "r+", driver="GTiff") as made:
             made.build_overviews(_factors(window), _resampling(made))
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise ClipFailed(f"Overviews could not be written: {error}.", hint="Is there room on the disk?") from None
 
 
@@ -161,24 +195,23 @@ def _cog_options(dataset: Any, how: Clipping) -> dict[str, Any]:
     return options
 
 
-def _describe(dataset: Any, out: Any) -> None:
-    """Names, colours, tags, scales: what the numbers mean. Statistics are left behind: they were of the whole."""
-    for namespace in {"", *dataset.tag_namespaces()} - _NOT_CARRIED:
-        if not namespace.startswith("xml:"):
-            out.update_tags(ns=namespace or None, **dataset.tags(ns=namespace or None))
-    for band in dataset.indexes:
-        tags = dataset.tags(band).items()
-        out.update_tags(band, **{name: value for name, value in tags if not name.startswith("STATISTICS_")})
-        if dataset.descriptions[band - 1]:
-            out.set_band_description(band, dataset.descriptions[band - 1])
-        if dataset.units[band - 1]:
-            out.set_band_unit(band, dataset.units[band - 1])
-    if any(scale != 1 for scale in dataset.scales) or any(offset != 0 for offset in dataset.offsets):
-        out.scales, out.offsets = dataset.scales, dataset.offsets
-    if dataset.colorinterp[0] == ColorInterp.palette:
-        out.write_colormap(1, dataset.colormap(1))
-    if out.colorinterp != dataset.colorinterp:
-        out.colorinterp = dataset.colorinterp
+def _meaning(dataset: Any) -> _Meaning:
+    """Statistics are left behind: they were of the whole."""
+    namespaces = {"", *(name for name in dataset.tag_namespaces() if not name.startswith("xml:"))} - _NOT_CARRIED
+    band_tags = [
+        {name: value for name, value in dataset.tags(band).items() if not name.startswith("STATISTICS_")}
+        for band in dataset.indexes
+    ]
+    return _Meaning(
+        tags={namespace: dataset.tags(ns=namespace or None) for namespace in namespaces},
+        band_tags=band_tags,
+        names=dataset.descriptions,
+        units=dataset.units,
+        scales=dataset.scales,
+        offsets=dataset.offsets,
+        colours=dataset.colorinterp,
+        palette=dataset.colormap(1) if dataset.colorinterp[0] == ColorInterp.palette else None,
+    )
 
 
 def _resampling(dataset: Any) -> Resampling:

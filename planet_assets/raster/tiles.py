@@ -2,7 +2,7 @@
 
 Tiles wholly inside the ROI are copied as compressed bytes, tiles on its edge are decoded, blanked and packed again by
 the same codec, tiles outside stay sparse (no bytes; they read as nodata). The extent is snapped outward to tiles, and
-the pixels are those of `rasterio.mask` there.
+the pixels are those of `rasterio.mask` there. What is copied is not looked into: a source is verified before it is cut.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import rasterio
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as PixelWindow
 
@@ -26,7 +25,7 @@ from planet_assets.exceptions import ClipFailed, Corrupt
 from planet_assets.model.job import Clipping
 from planet_assets.raster import directory
 from planet_assets.raster.directory import Tag, TileWriter
-from planet_assets.raster.reading import environment, fill_of, grid_of, read_window
+from planet_assets.raster.reading import GDAL_ERRORS, environment, fill_of, grid_of, read_window
 from planet_assets.raster.stream import blank
 from planet_assets.rules.window import Outline, Window, moved
 
@@ -91,10 +90,12 @@ def passage(dataset: Any, window: Window, how: Clipping) -> Passage | None:
     if how.output_format != "GTiff" or hidden:
         return None
     source = Path(dataset.name)
+    size = source.stat().st_size
     with source.open("rb") as stream:
-        tags = directory.read_directory(stream, source.stat().st_size, source.name)
+        tags = directory.read_directory(stream, size, source.name)
     if tags is None or not _is_plain(tags, dataset):
         return None
+    directory.check_tiles(tags, size, source.name)
     transform = grid_of(dataset).transform
     corner = moved(transform, window)
     shift = corner[2] - transform[2], corner[5] - transform[5]
@@ -212,7 +213,7 @@ class _EdgeTiles:
                     raise ClipFailed("Tiles cannot be packed on this machine.", hint='Use extent="window".')
                 offsets, lengths = (tags[tag].numbers for tag in (directory.OFFSETS, directory.LENGTHS))
                 return [_read(memory, int(at), int(length)) for at, length in zip(offsets, lengths, strict=True)]
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise ClipFailed(f"A tile cannot be packed: {error}.") from None
 
 

@@ -27,6 +27,7 @@ Transform = tuple[float, float, float, float, float, float]
 
 STRAIGHT_DEG = 0.01
 """A straight edge in degrees is a curve in metres; followed in steps this long it strays 2 cm at latitude 60."""
+WORLD = shapely.box(-180, -90, 180, 90)
 OUTLINE_POINTS = 21
 """Points along each side of a raster, to find where on Earth it lies."""
 
@@ -198,8 +199,8 @@ def _surroundings(grid: Grid, there: Transformer) -> BaseGeometry:
     columns, rows = (unit * [grid.width, grid.height]).T
     a, b, c, d, e, f = grid.transform
     lon, lat = there.transform(a * columns + b * rows + c, d * columns + e * rows + f, direction="INVERSE")
+    if not np.isfinite([lon, lat]).all():
+        return WORLD  # its corners lie beside the Earth, as those of a full disc do
     place = on_the_globe(shapely.Polygon(np.column_stack([lon, lat])))
-    margin = max(0.1, 0.1 * math.sqrt(place.area))
-    grown = place.buffer(margin)
-    wrapped = [translate(grown, xoff=turn) for turn in (-360, 0, 360)]
-    return shapely.union_all(wrapped).intersection(shapely.box(-180, -90, 180, 90))
+    grown = place.buffer(max(0.1, 0.1 * math.sqrt(place.area)))
+    return shapely.union_all([translate(grown, xoff=turn) for turn in (-360, 0, 360)]).intersection(WORLD)
