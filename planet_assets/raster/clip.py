@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import shapely
 from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
 
-from planet_assets.exceptions import ClipFailed, DiskProblem, OutsideRaster
+from planet_assets.exceptions import ClipFailed, Corrupt, DiskProblem, OutsideRaster
 from planet_assets.model.geometry import as_roi
 from planet_assets.model.job import Clipping
-from planet_assets.raster import stream, tiles
+from planet_assets.raster import directory, stream, tiles
 from planet_assets.raster.reading import environment, grid_of, open_raster
 from planet_assets.rules.area import buffered
 from planet_assets.rules.window import Grid, Outline, Window, outline_of, roi_on, snapped, window_of
@@ -143,18 +142,14 @@ def _cache_bytes(dataset: Any, window: Window) -> int:
 
 def _prove(part: Path, window: Window) -> None:
     """GDAL may swallow a full disk until the file is closed: every tile must lie inside the file."""
-    size = part.stat().st_size
-    with rasterio.open(part, driver="GTiff") as made:
-        rows = -(-made.height // made.block_shapes[0][0])
-        columns = -(-made.width // made.block_shapes[0][1])
-        for row in range(rows):
-            for column in range(columns):
-                start = made.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=1)
-                length = made.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=1)
-                if start is not None and int(start) + int(length or 0) > size:
-                    raise ClipFailed("The cut was not written whole.", hint="Is there room on the disk?")
-        if (made.width, made.height) != (window.width, window.height):
-            raise ClipFailed("The cut does not have the size it should have.")
+    size, whole = part.stat().st_size, False
+    with part.open("rb") as made, suppress(Corrupt, KeyError):
+        tags = directory.read_directory(made, size, part.name) or {}
+        directory.check_tiles(tags, size, part.name)
+        sides = tags[directory.WIDTH].numbers[0], tags[directory.HEIGHT].numbers[0]
+        whole = sides == (window.width, window.height)
+    if not whole:
+        raise ClipFailed("The cut was not written whole.", hint="Is there room on the disk?")
 
 
 def _refuse_taken(final: Path, overwrite: bool) -> None:
@@ -179,9 +174,9 @@ def _hidden(final: Path) -> Iterator[Path]:
 
 def _name(part: Path, final: Path, overwrite: bool) -> int:
     """Flush, then give the final name; returns the length in bytes."""
-    with part.open("rb+") as stream_:
-        os.fsync(stream_.fileno())
-        size = os.fstat(stream_.fileno()).st_size
+    with part.open("rb+") as made:
+        os.fsync(made.fileno())
+        size = os.fstat(made.fileno()).st_size
     _refuse_taken(final, overwrite)
     os.replace(part, final)
     if os.name == "posix":
