@@ -50,6 +50,7 @@ class AssetManager:
             `(quota_info, download_impact)`; plain or async. The default asks on the terminal.
         progress_callback: called with a fresh `DownloadJob` on every change, at most some ten times a second per job.
         settings: every setting, frozen.
+        clock, name: time, and who spends, for the ledger.
     """
 
     def __init__(
@@ -77,29 +78,20 @@ class AssetManager:
         self.get_user_confirmation: Hook = ask_on_terminal
         self.progress_callback: Callable[[DownloadJob], None] | None = None
         self.show_progress: bool | None = None
-        spender = name or Path(sys.argv[0] or "python").name
+        self.clock: Clock = clock or RealClock()
+        self.name = name or Path(sys.argv[0] or "python").name
         self._wires = Wiring(
             settings=self.settings,
             auth=self.auth,
-            clock=clock or RealClock(),
-            name=spender,
-            budgets=configuration.budgets(config, script=spender),
+            clock=self.clock,
+            name=self.name,
+            budgets=configuration.budgets(config, script=self.name),
         )
 
     @property
     def library(self) -> Library:
         """The library, opened at first use."""
         return self._wires.library()
-
-    @property
-    def clock(self) -> Clock:
-        """Time, as this manager sees it."""
-        return self._wires.clock
-
-    @property
-    def name(self) -> str:
-        """Who spends, for the ledger."""
-        return self._wires.name
 
     async def search(
         self,
