@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from planet_assets.model.job import DownloadJob
     from planet_assets.model.plan import Decision, DownloadImpact, Plan
     from planet_assets.model.quota import QuotaInfo
+    from planet_assets.model.selection import Selection
     from planet_assets.planet.auth import PlanetAuth
+    from planet_assets.rules.cover import select_scenes
     from planet_assets.utils import calculate_area_km2
 
 _HOMES = {
@@ -40,8 +42,10 @@ _HOMES = {
     "PlanetAuth": "planet.auth",
     "PlanetScopeQuery": "blocking",
     "QuotaInfo": "model.quota",
+    "Selection": "model.selection",
     "Settings": "config",
     "calculate_area_km2": "utils",
+    "select_scenes": "rules.cover",
 }
 
 __all__ = [
@@ -57,9 +61,11 @@ __all__ = [
     "PlanetAuth",
     "PlanetScopeQuery",
     "QuotaInfo",
+    "Selection",
     "Settings",
     "__version__",
     "calculate_area_km2",
+    "select_scenes",
 ]
 
 

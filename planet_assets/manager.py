@@ -17,7 +17,7 @@ from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
 from planet_assets.flow import reconcile as reconciling
 from planet_assets.flow.clock import RealClock
-from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
+from planet_assets.flow.consent import Hook, ask_on_terminal, decide, may_ask_a_person, refuse_unpaid
 from planet_assets.flow.files import refuse_small_disk
 from planet_assets.flow.plan import Scenes, alike
 from planet_assets.flow.run import Runner, in_order
@@ -232,7 +232,7 @@ class AssetManager:
         """
         allow = self.settings.quota.allow_unknown if allow_unknown_quota is None else allow_unknown_quota
         hook = self._hook(confirm)
-        refuse_unpaid(plan, allow_unknown=allow or hook is ask_on_terminal)
+        refuse_unpaid(plan, allow_unknown=allow or may_ask_a_person(hook))
         await asyncio.to_thread(refuse_small_disk, plan)
         decision = await decide(plan, hook, self._wires.clock.now())
         account, terms = plan.quota.account, self._wires.terms(allow or decision.allow_unknown_quota)

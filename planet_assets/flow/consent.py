@@ -11,6 +11,7 @@ from typing import Any
 
 from planet_assets.exceptions import CannotAsk, Misused, OverQuota, QuotaUnknown
 from planet_assets.model.plan import Decision, Plan
+from planet_assets.rules.policies import Policy, Question, settled
 from planet_assets.view.text import confirmation_dialog
 
 Answer = bool | Decision
@@ -52,10 +53,14 @@ async def call_hook(hook: Hook, plan: Plan, now: datetime) -> Decision:
     Raises:
         Misused: the hook takes neither one nor two arguments, or its answer is no yes or no.
     """
+    if isinstance(hook, Policy):
+        plan = replace(plan, made_at=now)  # a policy takes its time from the plan it is asked about
     arguments = (plan,) if _takes(hook) == 1 else (plan.quota, plan.impact)
     answer: Any = hook(*arguments)
     if inspect.isawaitable(answer):
         answer = await answer
+    if isinstance(answer, Question):
+        answer = await settled(answer, lambda asked: call_hook(asked or ask_on_terminal, plan, now))
     if isinstance(answer, Decision):
         return _within_limit(answer, plan)
     if not isinstance(answer, bool) and answer is not None:
@@ -95,6 +100,11 @@ def _takes(hook: Hook) -> int:
             continue
         return len(arguments)
     raise Misused("The confirmation hook takes neither (plan) nor (quota_info, download_impact).", argument="confirm")
+
+
+def may_ask_a_person(hook: Hook | None) -> bool:
+    """True when a yes may come from a person, who is shown that the quota is unknown and may agree all the same."""
+    return hook is ask_on_terminal or isinstance(hook, Policy)
 
 
 async def decide(plan: Plan, hook: Hook | None, now: datetime) -> Decision:

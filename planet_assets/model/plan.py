@@ -106,7 +106,9 @@ class DownloadImpact(Mapping[str, Any]):
     @property
     def area_km2(self) -> float:
         """The quota Planet would charge by the chosen route, km²."""
-        return math.fsum(want.km2 for want in self.wants)
+        if self.route == "mixed":
+            return math.fsum(want.km2 for want in self.wants)
+        return self.orders_km2 if self.route == "orders" else self.data_km2
 
     @property
     def other_area_km2(self) -> float:

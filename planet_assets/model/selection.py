@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from planet_assets.model import shown
 from planet_assets.model.item import Feature, Item
 
 if TYPE_CHECKING:
@@ -76,3 +77,6 @@ class Selection:
 
     def __iter__(self) -> Iterator[Feature | Item]:
         return iter(self.scenes)
+
+    def _repr_html_(self) -> str:
+        return shown.selection(self)

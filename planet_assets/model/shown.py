@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from planet_assets.model.month import MonthReport
     from planet_assets.model.plan import DownloadImpact, Plan
     from planet_assets.model.quota import QuotaInfo
+    from planet_assets.model.selection import Selection
 
 
 def quota(info: QuotaInfo) -> str:
@@ -31,6 +32,13 @@ def plan(proposal: Plan) -> str:
     from planet_assets.view.page import plan_html
 
     return plan_html(proposal)
+
+
+def selection(chosen: Selection) -> str:
+    """A selection as HTML: footprints chosen and not, coverage, and prices."""
+    from planet_assets.view.page import selection_html
+
+    return selection_html(chosen)
 
 
 def jobs(listed: Sequence[DownloadJob]) -> str:

@@ -152,7 +152,8 @@ def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: boo
             raise Misused(f"Planet cannot clip {', '.join(types)}.", hint="Take it by delivery='data'.")
     wants = tuple(_by_order(want, clips) if want.item_id in ordered else want for want in impact.wants)
     ways = {want.route for want in wants}
-    return replace(impact, wants=wants, route=ways.pop() if len(ways) == 1 else "mixed" if ways else "data")
+    route = ways.pop() if len(ways) == 1 else "mixed" if ways else "data"
+    return replace(impact, wants=wants, route=route, orders_km2=math.fsum(want.orders_km2 for want in wants))
 
 
 def _by_order(want: WantImpact, clips: bool) -> WantImpact:

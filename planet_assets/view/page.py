@@ -12,6 +12,7 @@ from planet_assets.model.job import DownloadJob
 from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.selection import Selection
 from planet_assets.rules import budgets
 from planet_assets.view import marks
 from planet_assets.view.marks import AMBER, BLUE, GREEN, GREY, RED
@@ -76,6 +77,24 @@ def plan_html(plan: Plan) -> str:
         marks.points("Left out, not charged", left_out(plan.impact, plan.lacking, plan.under_way)),
         _scenes(impact_grid(plan.impact, list(items.values())), plan.impact),
         marks.points("Assumed", plan.impact.assumptions),
+    )
+
+
+def selection_html(selection: Selection) -> str:
+    """The chosen scenes among all that could have been: where, how much of the ROI, and what each way costs."""
+    from planet_assets.view.footprints import footprints_svg
+
+    chosen = {item.id for item in selection.items}
+    prices = [
+        f"{words}: {exact_km2(selection.charge_km2[route])} chosen, {exact_km2(selection.candidates_km2[route])} for all"
+        for route, words in (("data", "Whole scenes"), ("orders", "Clipped at Planet"))
+    ]
+    return marks.page(
+        marks.heading("Selection", f"{len(chosen)} of {count(len(selection.candidates), 'scene')}"),
+        marks.note(f"{selection.coverage:.1%} of the ROI is covered"),
+        footprints_svg(selection.candidates, selection.roi, chosen=chosen),
+        marks.points("Quota", prices),
+        marks.points("Not chosen from", [f"{plain(name)}: {why}" for name, why in selection.left_out.items()][:50]),
     )
 
 
