@@ -86,7 +86,7 @@ def selection_html(selection: Selection) -> str:
 
     chosen = {item.id for item in selection.items}
     prices = [
-        f"{words}: {exact_km2(selection.charge_km2[route])} chosen, {exact_km2(selection.candidates_km2[route])} for all"
+        f"{words}: {exact_km2(selection.charge_km2[route])}, and {exact_km2(selection.candidates_km2[route])} for all"
         for route, words in (("data", "Whole scenes"), ("orders", "Clipped at Planet"))
     ]
     return marks.page(
