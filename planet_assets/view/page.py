@@ -85,6 +85,7 @@ def selection_html(selection: Selection) -> str:
     from planet_assets.view.footprints import footprints_svg
 
     chosen = {item.id for item in selection.items}
+    reasons = Counter(selection.left_out.values())
     prices = [
         f"{words}: {exact_km2(selection.charge_km2[route])}, and {exact_km2(selection.candidates_km2[route])} for all"
         for route, words in (("data", "Whole scenes"), ("orders", "Clipped at Planet"))
@@ -94,7 +95,7 @@ def selection_html(selection: Selection) -> str:
         marks.note(f"{selection.coverage:.1%} of the ROI is covered"),
         footprints_svg(selection.candidates, selection.roi, chosen=chosen),
         marks.points("Quota", prices),
-        marks.points("Not chosen from", [f"{plain(name)}: {why}" for name, why in selection.left_out.items()][:50]),
+        marks.points("Left out", [f"{count(number, 'scene')}: {plain(why)}" for why, number in reasons.most_common()]),
     )
 
 
