@@ -162,7 +162,7 @@ def _impact(library: Library | None, request: Request, chosen: Chosen) -> Downlo
         chosen,
         roi=request.roi if request.aoi is None else request.aoi.geometry,
         repeat=request.repeat,
-        learned={} if library is None else copies.bytes_per_km2(library),
+        learned={} if library is None else jobs.bytes_per_km2(library),
         concurrent=request.concurrent,
     )
     if request.route == "data":

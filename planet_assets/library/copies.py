@@ -92,17 +92,6 @@ def at(library: Library, paths: Iterable[Path]) -> dict[Path, Held]:
     return {one.path: one for one in rows if one.path in wanted}
 
 
-def bytes_per_km2(library: Library) -> dict[str, float]:
-    """Stored bytes per charged km² of each asset type, learned from finished downloads."""
-    from planet_assets.library.jobs import listed
-
-    sizes: dict[str, list[float]] = {}
-    for job in listed(library, status=("completed",), limit=500):
-        if job.size_bytes and job.km2 > 0 and job.route == "data":
-            sizes.setdefault(job.asset_type, []).append(job.size_bytes / job.km2)
-    return {asset_type: sorted(values)[len(values) // 2] for asset_type, values in sizes.items() if len(values) >= 3}
-
-
 def _rows(library: Library, item_ids: Collection[str]) -> list[Held]:
     ids = list(item_ids)
     found: list[Held] = []

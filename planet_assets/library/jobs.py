@@ -242,6 +242,15 @@ def listed(
     return found if limit is None else found[-limit:]
 
 
+def bytes_per_km2(library: Library) -> dict[str, float]:
+    """Stored bytes per charged km² of each asset type, learned from finished downloads."""
+    sizes: dict[str, list[float]] = {}
+    for job in listed(library, status=("completed",), limit=500):
+        if job.size_bytes and job.km2 > 0 and job.route == "data":
+            sizes.setdefault(job.asset_type, []).append(job.size_bytes / job.km2)
+    return {asset_type: sorted(values)[len(values) // 2] for asset_type, values in sizes.items() if len(values) >= 3}
+
+
 def history(library: Library, job_id: str) -> list[Event]:
     """What happened to a job, oldest first."""
     query = sa.select(event_table).where(event_table.c.job_id == job_id).order_by(event_table.c.revision)
