@@ -60,7 +60,10 @@ def areas_km2(geometries: np.ndarray | Sequence[BaseGeometry]) -> np.ndarray:
     totals = np.zeros(len(geometries))
     if not len(polygons):
         return totals
-    rings, polygon_of = shapely.get_rings(polygons, return_index=True)
+    if shapely.get_num_interior_rings(polygons).any():
+        rings, polygon_of = shapely.get_rings(polygons, return_index=True)
+    else:
+        rings, polygon_of = polygons, np.arange(len(polygons))  # a polygon without holes is its ring
     km2, longest = _rings_km2(rings)
     is_shell = np.diff(polygon_of, prepend=-1) > 0  # the first ring of each polygon
     sums = np.bincount(polygon_of, weights=np.where(is_shell, km2, -km2), minlength=len(polygons))
@@ -140,10 +143,18 @@ def buffered(roi: BaseGeometry, metres: float) -> BaseGeometry:
 
 def _polygons(geometries: Any) -> tuple[np.ndarray, np.ndarray]:
     """All polygons of the geometries, and the index of the geometry that each belongs to."""
-    parts, owner = shapely.get_parts(np.atleast_1d(np.asarray(geometries, dtype=object)), return_index=True)
+    shapes = np.atleast_1d(np.asarray(geometries, dtype=object))
+    if _are_polygons(shapes).all():
+        return shapes, np.arange(len(shapes))
+    parts, owner = shapely.get_parts(shapes, return_index=True)
     nested, outer = shapely.get_parts(parts, return_index=True)  # a collection may hold multipolygons
-    polygonal = (shapely.get_type_id(nested) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(nested)
+    polygonal = _are_polygons(nested)
     return nested[polygonal], owner[outer][polygonal]
+
+
+def _are_polygons(shapes: np.ndarray) -> np.ndarray:
+    polygonal: np.ndarray = (shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(shapes)
+    return polygonal
 
 
 def _geodesic_km2(polygon: shapely.Polygon) -> float:
