@@ -1,4 +1,4 @@
-"""A download in a process of its own, to be killed: `python crashing.py URL KEY FOLDER REPEAT download|resume COUNT`."""
+"""A download in a process of its own, to be killed: `crashing.py URL KEY FOLDER REPEAT download|resume COUNT`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from managing import SQUARE, UDM2, XML, scenes, settings
+
 from planet_assets.manager import AssetManager
 from planet_assets.model.plan import Plan
 from planet_assets.rules import pacing

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from sandboxes import visited
+
 from planet_assets.library import jobs as job_rows
 from planet_assets.library import ledger
 from planet_assets.library.engine import Library
 from planet_assets.manager import AssetManager
 from planet_assets.model.job import DownloadJob
 from planet_assets.sandbox import RunningSandbox
-from sandboxes import visited
 
 ANALYTIC, UDM2, XML = "ortho_analytic_4b", "ortho_udm2", "ortho_analytic_4b_xml"
 TYPES = (ANALYTIC, UDM2, XML)

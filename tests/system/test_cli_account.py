@@ -58,7 +58,7 @@ def test_config_init_writes_every_setting_and_show_tells_where_each_came_from(de
     assert desk.run("config", "init", **where).json()["file"] == str(path)
     assert desk.run("config", "init", **where).code == 2
     text = path.read_text()
-    assert set(tomllib.loads(text)) == {"rate_limits", "planet", "quota"}
+    assert set(tomllib.loads(text)) == {"rate_limits", "planet", "orders", "quota"}
     meant = text.replace("# max_concurrent_downloads = 3", "max_concurrent_downloads = 5")
     path.write_text(meant.replace("# near_limit = 0.9", "near_limit = 0.8"))
 

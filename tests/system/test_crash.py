@@ -11,15 +11,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import crashing
+import pytest
 from managing import FLOAT_KM2, check_money, hand_over, leftovers, md5, true_md5
+from sandboxes import running
+
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library
 from planet_assets.model.asset import AssetStatus
 from planet_assets.sandbox import RunningSandbox
-from sandboxes import running
 
 SEED = int(os.environ.get("CRASH_SEED", random.randrange(2**32)))
 ASSETS = 9

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import rasterio
-
 from managing import (
     ANALYTIC,
     FLOAT_KM2,
@@ -27,6 +26,8 @@ from managing import (
     settings,
     true_md5,
 )
+from sandboxes import running
+
 from planet_assets import blocking
 from planet_assets.exceptions import (
     AssetError,
@@ -46,7 +47,6 @@ from planet_assets.model.asset import AssetStatus
 from planet_assets.model.job import DownloadJob
 from planet_assets.model.plan import Decision
 from planet_assets.sandbox import RunningSandbox
-from sandboxes import running
 
 S = AssetStatus
 SHORT = 350_000  # bytes of a small analytic file, roughly
@@ -582,8 +582,8 @@ async def test_cancelled_jobs_give_back_what_is_not_spent_and_leave_no_parts(
     assert {job.status for job in ended} == {S.USER_CANCELLED} and len(ended) == 3
     assert leftovers(tmp_path) == []
     held, spent = ledger.balance(manager.library)
-    assert held == pytest.approx(0.0, abs=1e-9) and spent == pytest.approx(sandbox.billed_km2())  # one body began, one is charged
-    assert len(sandbox.charges()) == 1
+    assert held == pytest.approx(0.0, abs=1e-9) and spent == pytest.approx(sandbox.billed_km2())
+    assert len(sandbox.charges()) == 1, "one body began, one is charged"
 
 
 @awaited
