@@ -44,7 +44,10 @@ class Row:
         if self.ratio is None:
             return "not measured"
         met = self.ratio <= self.target if self.at_most else self.ratio >= self.target
-        return "met" if met else f"missed by {abs(self.ratio / self.target - 1):.0%}"
+        if met:
+            return "met"
+        by = f"{abs(self.ratio / self.target - 1):.0%}" if self.target else f"{self.ratio:,.0f}"
+        return f"missed by {by}"
 
     def cells(self) -> tuple[str, ...]:
         """The line as text."""
