@@ -23,10 +23,29 @@ WIDTH = 96
 
 MORE_NAMES = {
     "planet_assets.blocking": ["AssetManager"],
+    "planet_assets.policies": [
+        "max_area",
+        "keep_share",
+        "only_between",
+        "max_per",
+        "cheaper_route_required",
+        "all_of",
+        "any_of",
+        "not_",
+        "always",
+        "never",
+        "ask",
+        "Policy",
+        "Question",
+    ],
     "planet_assets.raster.clip": ["clip", "Cut"],
     "planet_assets.raster.quicklook": ["quicklook"],
     "planet_assets.model.job": ["JobList"],
     "planet_assets.model.plan": ["Verdict", "Want", "WantImpact"],
+    "planet_assets.model.selection": ["PeriodCover"],
+    "planet_assets.model.month": ["MonthReport"],
+    "planet_assets.model.spend": ["Reconciliation", "Drift", "Spend"],
+    "planet_assets.model.queue": ["QueueEntry"],
 }
 """Names people use beside those of the package itself."""
 
@@ -206,8 +225,10 @@ def names_page() -> str:
 
 def _documentation(module: object, name: str) -> list[str]:
     thing = getattr(module, name)
-    directive = "autoclass" if inspect.isclass(thing) else "autofunction"
-    options = ["   :members:", "   :member-order: bysource"] if inspect.isclass(thing) else []
+    directive = "autofunction" if inspect.isroutine(thing) else "autodata"
+    options = [] if inspect.isroutine(thing) else ["   :no-value:"]
+    if inspect.isclass(thing):
+        directive, options = "autoclass", ["   :members:", "   :member-order: bysource"]
     return ["```{eval-rst}", f".. {directive}:: {thing.__module__}.{name}", *options, "```", ""]
 
 
