@@ -102,9 +102,11 @@ class Acquire:
             case UseHeld():
                 return await self._in_thread(self._use_held, track.job)
             case PlaceOrder():
-                return await self.ordering.place(track)
+                await self.ordering.place(track)
+                return None
             case FindOrder():
-                return await self.ordering.find(track)
+                await self.ordering.find(track)
+                return None
             case PollOrder():
                 return await self.ordering.poll(track)
             case BeginFetch():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -35,6 +36,8 @@ from planet_assets.model.ports import Clock
 from planet_assets.rules import lifecycle, retry
 
 Listener = Callable[[DownloadJob], None]
+Moves = Sequence[tuple[DownloadJob, Event]]
+"""Jobs, each with the event that moves it."""
 
 PATIENCE = timedelta(hours=6)
 """A job that is *waiting* longer than this is left waiting; `resume` looks again."""
@@ -57,6 +60,24 @@ class Track:
             job = self.job
         self._tell(job)
         return job
+
+    @staticmethod
+    def record_together(tracks: Sequence[Track], decide: Callable[[Sequence[DownloadJob]], Moves]) -> list[DownloadJob]:
+        """Move several jobs, all or none; `decide` sees them as they are and says which ones, each by its event."""
+        with ExitStack() as held:
+            for track in sorted(tracks, key=lambda track: track.job.id):
+                held.enter_context(track._lock)
+            moves = decide([track.job for track in tracks])
+            if not moves:
+                return []
+            moved = job_rows.record_together(tracks[0]._library, moves, by=tracks[0]._by)
+            after = {job.id: job for job in moved}
+            changed = [track for track in tracks if track.job.id in after]
+            for track in changed:
+                track.job = after[track.job.id]
+        for track in changed:
+            track._tell(after[track.job.id])
+        return moved
 
     def progress(self, bytes_done: int, size_bytes: int | None, *, keep: bool) -> None:
         """Note bytes on disk; written to the library only when `keep`."""

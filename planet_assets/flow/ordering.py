@@ -11,16 +11,26 @@ import asyncio
 import json
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planet_assets.exceptions import ActivationFailed, AssetError, NetworkError, ServerError, Throttled, TryLater
-from planet_assets.flow.drive import Track
-from planet_assets.library import jobs as job_rows
+from planet_assets.exceptions import (
+    ActivationFailed,
+    AssetError,
+    Corrupt,
+    Declined,
+    LinkExpired,
+    NetworkError,
+    ServerError,
+    Throttled,
+    TryLater,
+    Unsafe,
+)
+from planet_assets.flow.drive import Moves, Track
 from planet_assets.library.engine import Library
 from planet_assets.model.asset import AssetStatus, Link, Promise
 from planet_assets.model.event import (
@@ -36,12 +46,29 @@ from planet_assets.model.job import DownloadJob
 from planet_assets.model.order import Delivered, Order
 from planet_assets.model.ports import Clock
 from planet_assets.planet.orders import OrdersApi, aoi_of, delivered, manifest_link, order_body
-from planet_assets.rules.aoi import acceptable
+from planet_assets.rules.charges import TOLERANCE_KM2
+from planet_assets.rules.lifecycle import exhausted
 
 if TYPE_CHECKING:
     from planet_assets.transfer.fetch import Fetcher
 
 LONGEST_PAUSE_S = 60.0
+BUSY_FOR = timedelta(hours=6)
+"""How long "too many orders" is waited out before it uses up tries."""
+SHARED_S = 1.0
+"""Jobs of an order that ask within this time share one answer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Placing:
+    """One attempt to place an order."""
+
+    name: str
+    """The order's name."""
+    members: frozenset[str]
+    """Ids of the jobs it is for."""
+    task: asyncio.Task[None]
+    """Ends when every member was moved by what was found out, or fails for all of them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,45 +81,46 @@ class Ordering:
     fetcher: Fetcher
     threads: Executor
     tracks: Sequence[Track]
-    by: str
     links: dict[str, Link]
     """Job id -> the link in hand; shared with the Data route."""
+    consent: Callable[[DownloadJob, float], Awaitable[bool]]
+    """Asked before a job spends more than was confirmed."""
     grace: timedelta
     """How long an order whose answer was lost may take to show up in Planet's list."""
     first_look_s: float
 
-    _placing: dict[str, asyncio.Task[Order]] = field(default_factory=dict)
+    _placing: dict[str, Placing] = field(default_factory=dict)
+    _looks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _polls: dict[str, asyncio.Task[Order]] = field(default_factory=dict)
-    _files: dict[str, list[Delivered]] = field(default_factory=dict)
+    _files: dict[str, asyncio.Task[list[Delivered]]] = field(default_factory=dict)
 
-    async def place(self, track: Track) -> Event | None:
-        """Place the order of the job's group; jobs that ask at the same time share it."""
-        group = track.job.order_group or track.job.id
-        task = self._placing.get(group)
-        if task is None or (task.done() and track.job.status is AssetStatus.PENDING):
-            task = asyncio.ensure_future(self._placed(group))
-            self._placing[group] = task
-            task.add_done_callback(lambda done: self._forget_placing(group, done))
-        return await self._answer(track, task)
+    async def place(self, track: Track) -> None:
+        """Place the order of the job's group; jobs that ask at the same time share it, and move together."""
+        group = _group(track.job)
+        placing = self._placing.get(group)
+        if placing is None or placing.task.done() or track.job.id not in placing.members:
+            members = [one for one in self.tracks if _group(one.job) == group and _may_be_placed(one.job)]
+            name = f"{group}-{uuid.uuid4().hex[:8]}"
+            task = asyncio.ensure_future(self._placed(name, members))
+            placing = Placing(name=name, members=frozenset(one.job.id for one in members), task=task)
+            self._placing[group] = placing
+            task.add_done_callback(_heard)
+        await asyncio.shield(placing.task)
 
-    async def find(self, track: Track) -> Event:
+    async def find(self, track: Track) -> None:
         """Look for the order by its name; only when the grace time is over, missing means missing."""
-        job = track.job
-        under_way = self._placing.get(job.order_group or job.id)
-        if under_way is not None and not _failed(under_way):
-            answer = await self._answer(track, under_way)
-            if answer is not None:
-                return answer
-        found = await self.api.named(job.order_name or "")
-        now = self.clock.now()
-        if found:
-            return OrderPlaced(at=now, order_id=found[-1].id)
-        asked = job.order_asked_at or now
-        if now - asked < self.grace:
-            return OrderRunning(
-                at=now, look_again_at=now + timedelta(seconds=min(10.0, self.grace.total_seconds() / 5))
-            )
-        return OrderMissing(at=now)
+        name = track.job.order_name or ""
+        placing = self._placing.get(_group(track.job))
+        if placing is not None and placing.name == name and not placing.task.done():
+            await asyncio.shield(placing.task)
+            return
+        task = self._looks.get(name)
+        if task is None:
+            task = asyncio.ensure_future(self._looked(name))
+            self._looks[name] = task
+            task.add_done_callback(_heard)
+            task.add_done_callback(lambda _: self._looks.pop(name, None))
+        await asyncio.shield(task)
 
     async def poll(self, track: Track) -> Event:
         """Ask how far the order is; when it is done, match the job with its file."""
@@ -110,100 +138,176 @@ class Ordering:
             )
         file = self._mine(job, await self._delivered(order))
         if file is None:
+            said = [hint for hint in order.hints if job.scene_id in hint]
             raise ActivationFailed(
-                f"Planet's order {order.id} holds no {job.asset_type} of {job.scene_id}.", hint="; ".join(order.hints)
+                f"Planet's order {order.id} holds no {job.asset_type} of {job.scene_id}.", hint="; ".join(said[:3])
             )
         self.links[job.id] = file.link
         return LinkReady(at=now, md5=file.md5, expires_at=file.link.expires_at)
 
     async def close(self) -> None:
         """End questions that nobody waits for any more."""
-        left = [*self._placing.values(), *self._polls.values()]
-        for task in left:
+        left = [placing.task for placing in self._placing.values()]
+        tasks: list[asyncio.Task[Any]] = [*left, *self._looks.values(), *self._polls.values(), *self._files.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _placed(self, group: str) -> Order:
-        """Record the intent of every job of the group, then ask once."""
-        tracks = [
-            track for track in self.tracks if track.job.order_group == group and track.job.status is AssetStatus.PENDING
-        ]
-        intent = OrderPlacing(at=self.clock.now(), name=f"{group}-{uuid.uuid4().hex[:8]}")
-        moved = await asyncio.to_thread(
-            job_rows.record_together, self.library, [(track.job, intent) for track in tracks], by=self.by
-        )
-        for track, job in zip(tracks, moved, strict=True):
-            track.job = job
-        return await self.api.create(_body(intent.name, moved))
+    async def _placed(self, name: str, tracks: Sequence[Track]) -> None:
+        """Record the intent of every job of the group, ask once, and record for all of them what came of it."""
+        body = _body(name, [track.job for track in tracks])
+        consented = await self._consented([track.job for track in tracks])
 
-    async def _answer(self, track: Track, task: asyncio.Task[Order]) -> Event | None:
-        """What the one request means for one of its jobs."""
+        def intend(jobs: Sequence[DownloadJob]) -> Moves:
+            now, shares = self.clock.now(), _shares(jobs)
+            return [
+                (job, OrderPlacing(at=now, name=name, km2=shares[job.id], consented_km2=consented.get(job.id, 0.0)))
+                for job in jobs
+            ]
+
+        await asyncio.to_thread(Track.record_together, tracks, intend)
         try:
-            order = await asyncio.shield(task)
-        except ServerError:
-            raise  # Planet may have accepted and failed afterwards: unknown
-        except NetworkError as error:
-            if error.reached_server:
-                raise
-            return self._refused(track, error)
-        except Throttled as error:
-            return self._refused(track, error)
+            order = await self.api.create(body)
         except AssetError as error:
-            if track.job.charge == "intended":
-                await asyncio.to_thread(track.record, self._refused(track, error))
-            raise
-        return OrderPlaced(at=self.clock.now(), order_id=order.id) if track.job.order_id is None else None
+            if isinstance(error, ServerError) or (isinstance(error, NetworkError) and error.reached_server):
+                raise  # Planet may have accepted and failed afterwards: unknown
+            await self._all(name, self._refusal(tracks[0].job, error))
+            if not isinstance(error, TryLater):
+                raise
+            return
+        await self._all(name, OrderPlaced(at=self.clock.now(), order_id=order.id))
 
-    def _refused(self, track: Track, error: AssetError) -> Event:
-        pause = max(track.job.terms.retry_delay_s, (error.after_s or 0.0) if isinstance(error, TryLater) else 0.0)
+    async def _consented(self, jobs: Sequence[DownloadJob]) -> dict[str, float]:
+        """What is agreed to on top of what was confirmed: by job, km².
+
+        Raises:
+            Declined: somebody said no.
+        """
+        shares, agreed = _shares(jobs), {}
+        for job in jobs:
+            extra = job.spent_km2 + shares[job.id] - job.agreed_km2
+            if shares[job.id] <= 0 or extra <= TOLERANCE_KM2:
+                continue
+            if not await self.consent(job, extra):
+                raise Declined(
+                    f"Ordering {job.scene_id} charges {extra:,.2f} km² more than was agreed to.",
+                    hint="The job that was to carry the charge has ended; plan again.",
+                )
+            agreed[job.id] = extra
+        return agreed
+
+    async def _looked(self, name: str) -> None:
+        asked = min(track.job.order_asked_at or self.clock.now() for track in self.tracks if _seeks(track.job, name))
+        found = await self.api.named(name)
         now = self.clock.now()
-        return OrderRefused(at=now, reason=str(error), not_before=now + timedelta(seconds=pause))
+        event: Event = OrderMissing(at=now)
+        if found:
+            event = OrderPlaced(at=now, order_id=found[-1].id)
+        elif now - asked < self.grace:
+            pause = min(10.0, self.grace.total_seconds() / 5)
+            event = OrderRunning(at=now, look_again_at=now + timedelta(seconds=pause))
+        await self._all(name, event)
 
-    def _forget_placing(self, group: str, done: asyncio.Task[Order]) -> None:
-        if not done.cancelled():
-            done.exception()
+    async def _all(self, name: str, event: Event) -> None:
+        """Move every job that seeks the order by the event, in one transaction: a group never falls apart."""
 
-        def forget() -> None:
-            self._placing.pop(group, None)
+        def seekers(jobs: Sequence[DownloadJob]) -> Moves:
+            return [(job, event) for job in jobs if _seeks(job, name)]
 
-        asyncio.get_running_loop().call_later(1.0, forget)  # jobs of the group may still come to ask
+        tracks = [track for track in self.tracks if track.job.order_name == name]
+        await asyncio.to_thread(Track.record_together, tracks, seekers)
+
+    def _refusal(self, job: DownloadJob, error: AssetError) -> Event:
+        """Nothing was charged; too many orders under way are waited for, the longer the older the job is."""
+        now, terms = self.clock.now(), job.terms
+        age = now - job.created_at
+        busy = isinstance(error, Throttled) and age < BUSY_FOR
+        asked_s = (error.after_s or 0.0) if isinstance(error, TryLater) else 0.0
+        own_s = min(LONGEST_PAUSE_S, 0.1 * age.total_seconds()) if busy else 0.0
+        pause = max(own_s or terms.retry_delay_s * 2.0**job.attempts, terms.retry_delay_s, asked_s)
+        return OrderRefused(at=now, reason=str(error), not_before=now + timedelta(seconds=pause), busy=busy)
 
     async def _order(self, order_id: str) -> Order:
-        """An order with fresh links; jobs that ask at the same time share one request."""
+        """An order with fresh links; jobs that ask at about the same time share one answer."""
         task = self._polls.get(order_id)
         if task is None:
             task = asyncio.ensure_future(self.api.get(order_id))
             self._polls[order_id] = task
-            task.add_done_callback(lambda _: self._polls.pop(order_id, None))
+            task.add_done_callback(lambda done: self._forget_poll(order_id, done))
         return await asyncio.shield(task)
+
+    def _forget_poll(self, order_id: str, done: asyncio.Task[Order]) -> None:
+        _heard(done)
+        pause = min(SHARED_S, self.first_look_s / 2) if not _failed(done) else 0.0
+        asyncio.get_running_loop().call_later(pause, self._polls.pop, order_id, None)
 
     async def _delivered(self, order: Order) -> list[Delivered]:
         """The order's files by its manifest, each with the link of this very answer."""
+        task = self._files.get(order.id)
+        if task is None or _failed(task):
+            task = asyncio.ensure_future(self._listed(order))
+            task.add_done_callback(_heard)
+            self._files[order.id] = task
+        known = await asyncio.shield(task)
+        fresh = {result.name.removeprefix(f"{order.id}/"): result.link for result in order.results}
+        return [replace(file, link=fresh.get(file.path, file.link)) for file in known]
+
+    async def _listed(self, order: Order) -> list[Delivered]:
         link = manifest_link(order)
         if link is None:
             raise ServerError(f"Planet's order {order.id} has no manifest.", hint="Try again later.")
-        known = self._files.get(order.id)
-        if known is None:
-            manifest = await asyncio.get_running_loop().run_in_executor(self.threads, self._manifest, link)
-            known = delivered(order, manifest)
-            self._files[order.id] = known
-        fresh = {result.name.removeprefix(f"{order.id}/"): result.link for result in order.results}
-        return [Delivered(**{**_fields(file), "link": fresh.get(file.path, file.link)}) for file in known]
+        try:
+            return delivered(
+                order, await asyncio.get_running_loop().run_in_executor(self.threads, self._manifest, link)
+            )
+        except (Corrupt, LinkExpired, Unsafe) as error:
+            # the order is paid for: another link to its manifest may do
+            raise ServerError(
+                f"The order's manifest cannot be read: {error.message}", hint="Try again later."
+            ) from None
 
     def _manifest(self, link: Link) -> Any:
         with tempfile.TemporaryDirectory(prefix="planet-assets-") as folder:
             part = self.fetcher.fetch(link.url, Path(folder) / "manifest.part", Promise(media="json"))
             try:
                 return json.loads(Path(part.path).read_text(encoding="utf-8"))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise ServerError("The order's manifest is no JSON.", hint="Try again later.") from None
 
     def _mine(self, job: DownloadJob, files: Sequence[Delivered]) -> Delivered | None:
         return next((one for one in files if (one.item_id, one.asset_type) == (job.scene_id, job.asset_type)), None)
 
 
-def _failed(task: asyncio.Task[Order]) -> bool:
+def _group(job: DownloadJob) -> str:
+    return job.order_group or job.id
+
+
+def _may_be_placed(job: DownloadJob) -> bool:
+    return job.status in (AssetStatus.PENDING, AssetStatus.WAITING) and job.held_copy is None and not exhausted(job)
+
+
+def _seeks(job: DownloadJob, name: str) -> bool:
+    return job.status is AssetStatus.ORDERING and job.order_id is None and job.order_name == name
+
+
+def _shares(jobs: Sequence[DownloadJob]) -> dict[str, float]:
+    """What an order counts for each job, km²: an item is charged once, so one job of it carries the charge."""
+    bearers: dict[str, DownloadJob] = {}
+    for job in jobs:
+        known = bearers.setdefault(job.scene_id, job)
+        if job.held_km2 > known.held_km2:
+            bearers[job.scene_id] = job
+    return {job.id: max(job.order_km2, job.km2) if bearers[job.scene_id] is job else 0.0 for job in jobs}
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """A failure that nobody waits for is no news."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _body(name: str, jobs: Sequence[DownloadJob]) -> dict[str, Any]:
@@ -211,7 +315,7 @@ def _body(name: str, jobs: Sequence[DownloadJob]) -> dict[str, Any]:
     from shapely import from_wkt
 
     first = jobs[0]
-    cut = None if first.roi_wkt is None else acceptable(from_wkt(first.roi_wkt)).geometry
+    cut = None if first.roi_wkt is None else from_wkt(first.roi_wkt)
     cog = first.clipping is not None and first.clipping.output_format == "COG"
     account = first.account
     return order_body(
@@ -223,7 +327,3 @@ def _body(name: str, jobs: Sequence[DownloadJob]) -> dict[str, Any]:
         tools=[{"file_format": {"format": "COG"}}] if cog else [],
         subscription_id=int(account) if account.isdigit() else None,
     )
-
-
-def _fields(file: Delivered) -> dict[str, Any]:
-    return {name: getattr(file, name) for name in ("item_id", "asset_type", "path", "size_bytes", "md5", "link")}

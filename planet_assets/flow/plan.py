@@ -23,7 +23,7 @@ from planet_assets.rules import allowance, naming
 from planet_assets.rules.aoi import Aoi, acceptable
 from planet_assets.rules.area import buffered
 from planet_assets.rules.bundles import assignment
-from planet_assets.rules.choose import choose, wanted_types
+from planet_assets.rules.choose import choose, wanted_types, with_ground
 from planet_assets.rules.estimate import estimate, routed, types_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def make_plan(library: Library, request: Request, quota: QuotaInfo, now: datetim
             if (*item.ref, asset_type) not in under_way
         ),
         under_way=tuple(
-            (namer.want(item, asset_type), under_way[*item.ref, asset_type])
+            (namer.want(item, asset_type, cut=under_way[*item.ref, asset_type][1]), under_way[*item.ref, asset_type][0])
             for item, asset_type in chosen.held
             if (*item.ref, asset_type) in under_way
         ),
@@ -143,18 +143,18 @@ def make_plan(library: Library, request: Request, quota: QuotaInfo, now: datetim
 
 def _chosen(
     library: Library | None, request: Request
-) -> tuple[Chosen, Mapping[copies.Key, copies.Held], Mapping[copies.Key, str]]:
-    """What to fetch, what is held, and which jobs are under way already."""
+) -> tuple[Chosen, Mapping[copies.Key, copies.Held], Mapping[copies.Key, tuple[str, bool]]]:
+    """What to fetch, what is held, and which jobs are under way already, each with whether Planet cuts its file."""
     keys = [(*item.ref, asset_type) for item in request.items for asset_type in wanted_types(request.asset_types)]
     wkt = None if request.aoi is None else request.aoi.geometry.wkt
     held = {} if library is None else copies.held(library, keys, cut=naming.roi_digest(wkt) if wkt else "")
     wanted = set(keys)
     moving = {} if library is None else jobs.unfinished_keys(library)
     regions = ("", purchase(("", "", ""), "orders", wkt)[3])
-    ours = {bought[:3]: job_id for bought, job_id in moving.items() if bought[3] in regions}
-    under_way = {key: job_id for key, job_id in ours.items() if key in wanted}
-    chosen = choose(request.items, request.asset_types, roi=request.roi, held=held.keys() | under_way.keys())
-    return chosen, held, under_way
+    under_way = {bought: job_id for bought, job_id in moving.items() if bought[3] in regions and bought[:3] in wanted}
+    ours = {bought[:3]: (job_id, bought[3] != "") for bought, job_id in sorted(under_way.items(), reverse=True)}
+    chosen = choose(request.items, request.asset_types, roi=request.roi, held=held.keys() | ours.keys())
+    return chosen if request.aoi is None else with_ground(chosen, request.aoi.geometry), held, ours
 
 
 def _impact(library: Library | None, request: Request, chosen: Chosen) -> DownloadImpact:
@@ -205,21 +205,22 @@ class _Namer:
         ]
         self._known = copies.at(self.library, names)
 
-    def want(self, item: Item, asset_type: str, *, held: copies.Held | None = None) -> Want:
+    def want(self, item: Item, asset_type: str, *, held: copies.Held | None = None, cut: bool = False) -> Want:
+        """`cut`: Planet is cutting it already, for a job under way."""
         request = self.request
         bundle = self.bundles.get((*item.ref, asset_type))
-        if bundle is not None or (held is not None and held.cut):
+        if bundle is not None or cut or (held is not None and held.cut):
             return self._ordered(item, asset_type, bundle, held)
-        cut = request.clipping if naming.is_raster(asset_type) else None
-        wkt = request.roi.wkt if request.roi is not None and cut is not None else None
+        clipping = request.clipping if naming.is_raster(asset_type) else None
+        wkt = request.roi.wkt if request.roi is not None and clipping is not None else None
         path = request.folder / self._name(item, asset_type)
         return Want(
             item=item,
             asset_type=asset_type,
             roi_wkt=wkt,
-            clipping=cut,
+            clipping=clipping,
             path=str(path),
-            clipped_path=None if wkt is None else str(self._clipped(path, wkt, cut)),
+            clipped_path=None if wkt is None else str(self._clipped(path, wkt, clipping)),
             held_path=None if held is None else str(held.path),
             held_digest=None if held is None else held.digest,
         )
@@ -278,10 +279,10 @@ def read_region(
 
 
 def alike(jobs: Sequence[DownloadJob]) -> list[list[DownloadJob]]:
-    """Jobs that were asked for in the same way, together: same asset type, folder, ROI and cut."""
+    """Jobs that were asked for in the same way, together: same asset type, route, folder, ROI and cut."""
     groups: dict[tuple[object, ...], list[DownloadJob]] = {}
     for job in jobs:
-        groups.setdefault((job.asset_type, Path(job.path).parent, job.roi_wkt, job.clipping), []).append(job)
+        groups.setdefault((job.asset_type, job.route, Path(job.path).parent, job.roi_wkt, job.clipping), []).append(job)
     return list(groups.values())
 
 
@@ -399,6 +400,7 @@ def same_way(job: DownloadJob) -> dict[str, Any]:
     path = Path(job.path)
     return {
         "output_dir": path.parent,
+        "delivery": job.route,
         "clip_to_roi": job.roi_wkt,
         "clipping_config": options,
         "naming": "asset" if job.asset_type in path.name else "planet",

@@ -173,8 +173,8 @@ class Runner:
             fetcher=self.fetcher,
             threads=threads,
             tracks=tracks,
-            by=self.by,
             links=asking.links,
+            consent=self.consent,
             grace=self.order_grace,
             first_look_s=self.order_look_s,
         )
@@ -284,6 +284,7 @@ def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now:
     """A job for every want; what the library holds costs nothing."""
     wants = list(wants)
     groups = _order_groups(wants, plan)
+    bearing = {(one.item_id, one.asset_type) for one in plan.impact.wants if one.orders_km2 > 0}
     return [
         DownloadJob(
             id=uuid.uuid4().hex,
@@ -300,7 +301,8 @@ def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now:
             terms=terms,
             bundle=want.bundle,
             order_group=groups.get(want.key),
-            km2=_exact_km2(want, plan),
+            order_km2=_order_km2(want),
+            km2=_exact_km2(want, bears=(want.item.id, want.asset_type) in bearing),
             created_at=now,
             updated_at=now,
             held_copy=want.held_path,
@@ -317,20 +319,24 @@ def _order_groups(wants: Sequence[Want], plan: Plan) -> dict[tuple[str, str, str
     for number, (item_type, bundle) in enumerate(bundles):
         mine = [want for want in wants if (want.item.item_type, want.bundle) == (item_type, bundle)]
         for part, ids in enumerate(chunks(list(dict.fromkeys(want.item.id for want in mine)))):
-            together = f"pa-{plan.id[:12]}-{number}-{part}"
-            names |= {want.key: together for want in mine if want.item.id in set(ids)}
+            members = set(ids)
+            names |= {want.key: f"pa-{plan.id[:12]}-{number}-{part}" for want in mine if want.item.id in members}
     return names
 
 
-def _exact_km2(want: Want, plan: Plan) -> float:
-    """What Planet will charge, exactly; the impact's sums are quick."""
+def _exact_km2(want: Want, *, bears: bool) -> float:
+    """What Planet will charge, exactly; the impact's sums are quick. One file of a bundle bears the charge of all."""
     if want.held_path is not None:
         return 0.0
     if want.route == "data":
         return full_km2(want.item, want.asset_type)
-    prices = {(one.item_id, one.asset_type): one.orders_km2 for one in plan.impact.wants}
-    if prices.get((want.item.id, want.asset_type), 0.0) == 0.0:
-        return 0.0  # another file of the same bundle carries the charge
+    return _order_km2(want) if bears else 0.0
+
+
+def _order_km2(want: Want) -> float:
+    """What an order charges for the item in the want's bundle."""
+    if want.route == "data" or want.held_path is not None:
+        return 0.0
     from shapely import from_wkt
 
     return ordered_km2(want.item, None if want.roi_wkt is None else from_wkt(want.roi_wkt))

@@ -168,6 +168,10 @@ class OrderPlacing(Event):
 
     name: str
     """Our name of the order, unique to this attempt; it finds the order again when the answer is lost."""
+    km2: float | None = None
+    """What the order charges for this job: one of the jobs of an item carries the charge. None: the job's own price."""
+    consented_km2: float = 0.0
+    """What was agreed to on top, because the job that was to carry the charge is not in the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +190,8 @@ class OrderRefused(Event):
     """Why, in words."""
     not_before: datetime
     """When to try again."""
+    busy: bool = False
+    """True when Planet only had too many orders under way: that uses up no try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

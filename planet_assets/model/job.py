@@ -88,6 +88,8 @@ class DownloadJob:
     """Product bundle that delivers it; None by the Data route."""
     order_group: str | None = None
     """Jobs of one group are ordered together; None by the Data route."""
+    order_km2: float = 0.0
+    """What an order charges for the item and bundle; `km2` is that for one job of them, and 0 for the others."""
     order_name: str | None = None
     """Our name of the latest order that was about to be placed for it."""
     order_id: str | None = None

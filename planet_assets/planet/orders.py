@@ -64,7 +64,7 @@ class OrdersApi:
             if not isinstance(page, Mapping) or not isinstance(page.get("orders"), list):
                 raise ServerError("Planet's list of orders is malformed.", hint="Try again later.")
             orders += [parse_order(document) for document in page["orders"]]
-            following = (page.get("_links") or {}).get("next")
+            following = _mapping(page.get("_links")).get("next")
             link, params = (following if isinstance(following, str) else None), None
         return orders
 
@@ -119,24 +119,25 @@ def parse_order(document: object) -> Order:
     Raises:
         ServerError: it is malformed.
     """
-    if not isinstance(document, Mapping) or not isinstance(document.get("id"), str):
+    order_id = document.get("id") if isinstance(document, Mapping) else None
+    if not isinstance(document, Mapping) or not isinstance(order_id, str) or not _UUID.fullmatch(order_id):
         raise ServerError("Planet's order is malformed.", hint="Try again later.")
-    products = [product for product in document.get("products") or () if isinstance(product, Mapping)]
-    results = (document.get("_links") or {}).get("results") or ()
+    products = [product for product in _list(document.get("products")) if isinstance(product, Mapping)]
+    results = _list(_mapping(document.get("_links")).get("results"))
     return Order(
-        id=document["id"],
+        id=order_id,
         name=str(document.get("name") or ""),
         state=str(document.get("state") or ""),
         created_on=_time(document.get("created_on")),
-        item_ids=tuple(str(item) for product in products for item in product.get("item_ids") or ()),
+        item_ids=tuple(str(item) for product in products for item in _list(product.get("item_ids"))),
         item_types=tuple(
-            str(product.get("item_type") or "") for product in products for _ in product.get("item_ids") or ()
+            str(product.get("item_type") or "") for product in products for _ in _list(product.get("item_ids"))
         ),
         bundles=tuple(str(product.get("product_bundle") or "") for product in products),
         results=tuple(result for entry in results if (result := _result(entry)) is not None),
-        hints=tuple(str(hint) for hint in document.get("error_hints") or ()),
+        hints=tuple(str(hint) for hint in _list(document.get("error_hints"))),
         message=str(document.get("last_message") or ""),
-        tools=tuple(tool for tool in document.get("tools") or () if isinstance(tool, Mapping)),
+        tools=tuple(tool for tool in _list(document.get("tools")) if isinstance(tool, Mapping)),
     )
 
 
@@ -152,7 +153,11 @@ def delivered(order: Order, manifest: object) -> list[Delivered]:
         raise ServerError("The order's manifest is malformed.", hint="Try again later.")
     links = {_below(result.name, order.id): result.link for result in order.results}
     entries = [entry for entry in manifest["files"] if isinstance(entry, Mapping)]
-    return [_delivered(entry, links[entry["path"]]) for entry in entries if entry.get("path") in links]
+    return [
+        _delivered(entry, links[path])
+        for entry in entries
+        if isinstance(path := entry.get("path"), str) and path in links
+    ]
 
 
 def _delivered(entry: Mapping[str, Any], link: Link) -> Delivered:
@@ -162,7 +167,7 @@ def _delivered(entry: Mapping[str, Any], link: Link) -> Delivered:
         item_id=str(notes.get("planet/item_id") or ""),
         asset_type=str(notes.get("planet/asset_type") or ""),
         path=str(entry["path"]),
-        size_bytes=size if isinstance(size, int) else None,
+        size_bytes=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
         md5=_md5(digests.get("md5")),
         link=link,
     )
@@ -170,6 +175,10 @@ def _delivered(entry: Mapping[str, Any], link: Link) -> Delivered:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def manifest_link(order: Order) -> Link | None:

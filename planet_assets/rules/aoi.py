@@ -1,7 +1,7 @@
 """Makes a region of interest acceptable to the clip tool of the Orders API, never smaller than it was.
 
-Planet refuses more than 1,500 vertices, overlapping parts, and polygons or rings below 1 m² (Source: confirmed); a part
-with holes in front was refused once (reported), so parts without holes come first.
+Planet refuses more than 1,500 vertices, overlapping parts, and polygons or rings below 1 m² (Source: confirmed). It was
+seen to refuse a region with the words "Polygons with holes first" (reported), so those with holes come first.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ MOST_VERTICES = 1500
 SMALLEST_KM2 = 1e-6
 DIGITS = 7
 """Decimals of a degree that are sent: about a centimetre."""
+STEPS_DEG = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
+"""How far a region is grown before it is simplified, the first that suffices; 1e-6 degrees are some 10 cm."""
+_WORLD = shapely.box(-180, -90, 180, 90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class Aoi:
 
 
 def acceptable(roi: BaseGeometry) -> Aoi:
-    """The ROI as Planet accepts it.
+    """The ROI as Planet accepts it; what is acceptable already comes back as it is.
 
     Raises:
         Misused: nothing of it is large enough, or it cannot be made simple enough.
@@ -60,7 +63,7 @@ def _without_slivers(polygon: Polygon) -> Polygon:
 
 
 def _together(polygons: list[Polygon]) -> BaseGeometry:
-    ordered = sorted(polygons, key=lambda polygon: (len(polygon.interiors) > 0, polygon.bounds))
+    ordered = sorted(polygons, key=lambda polygon: (not polygon.interiors, polygon.bounds))
     return ordered[0] if len(ordered) == 1 else MultiPolygon(ordered)
 
 
@@ -68,12 +71,17 @@ def _simplified(geometry: BaseGeometry) -> BaseGeometry:
     """Fewer vertices, and still all of the region: grown a little, then simplified by less than it was grown."""
     if shapely.get_num_coordinates(geometry) <= MOST_VERTICES:
         return geometry
-    span = max(geometry.bounds[2] - geometry.bounds[0], geometry.bounds[3] - geometry.bounds[1])
-    for step in (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2):
-        grown = geometry.buffer(span * step, quad_segs=2).simplify(span * step * 0.9)
-        parts = [orient(part) for part in shapely.get_parts(grown)]
-        if shapely.get_num_coordinates(grown) <= MOST_VERTICES and grown.covers(geometry):
-            return _together(parts)
+    for step in STEPS_DEG:
+        near = geometry.simplify(0.1 * step)  # growing an outline of many thousand vertices takes long
+        grown = near.buffer(step, quad_segs=2).simplify(0.8 * step).intersection(_WORLD)
+        rounded = shapely.set_precision(grown, 10.0**-DIGITS)
+        polygons = [part for part in shapely.get_parts(rounded) if part.geom_type == "Polygon"]
+        parts = [_without_slivers(part) for part in polygons]
+        if not parts or sum(shapely.get_num_coordinates(parts)) > MOST_VERTICES:
+            continue
+        simple = _together(parts)
+        if simple.is_valid and simple.covers(geometry):
+            return simple
     raise Misused(
         f"The ROI has {shapely.get_num_coordinates(geometry)} vertices; Planet takes {MOST_VERTICES}.",
         hint="Simplify it, or fetch whole scenes by delivery='data'.",

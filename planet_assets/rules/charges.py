@@ -98,6 +98,11 @@ def start_km2(job: DownloadJob) -> float:
     return job.km2
 
 
+def placing_km2(job: DownloadJob, event: OrderPlacing) -> float:
+    """What an order that is about to be placed counts for a job, km²."""
+    return job.km2 if event.km2 is None else event.km2
+
+
 def missing_km2(job: DownloadJob) -> float:
     """What opening a new link at byte 0 counts beyond what is set aside for the job, km²."""
     return max(0.0, start_km2(job) - job.held_km2)
@@ -128,7 +133,7 @@ def needs_room_km2(job: DownloadJob, event: Event) -> float:
         case FetchStarting(resuming=False):
             return missing_km2(job)
         case OrderPlacing():
-            return max(0.0, job.km2 - job.held_km2)
+            return max(0.0, placing_km2(job, event) - job.held_km2)
         case _:
             return 0.0
 
@@ -147,7 +152,7 @@ def entries(job: DownloadJob, event: Event) -> list[Entry]:
         case FetchRefused():
             rows = _refused(job)
         case OrderPlacing():
-            rows = [reserve(max(0.0, job.km2 - job.held_km2), ORDERED), commit(job.km2, ORDERED)]
+            rows = [reserve(needs_room_km2(job, event), ORDERED), commit(placing_km2(job, event), ORDERED)]
         case OrderRefused() | OrderMissing():
             rows = [_taken_back(job, "the order does not stand (confirmed)", job.order_asked_at)]
         case TakenOver() | LinkLost() if job.resuming:

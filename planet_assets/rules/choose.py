@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from planet_assets.exceptions import Misused
 from planet_assets.model.item import Item
 from planet_assets.model.selection import Chosen
+from planet_assets.rules.area import overlap_km2
 from planet_assets.rules.naming import asset_type_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 EMBARGO = timedelta(days=40)
 SR_DELAY = timedelta(days=2)
+
+SMALLEST_KM2 = 1e-6
+"""One square metre, the least that Planet clips to. Source: confirmed."""
 
 Key = tuple[str, str, str]
 """Item type, item id, asset type."""
@@ -59,6 +64,15 @@ def choose(
         outside=tuple(item.id for item in unique if item.ref not in touching),
         duplicates=tuple(item_id for item_id, count in counts.items() if count > 1),
     )
+
+
+def with_ground(chosen: Chosen, aoi: BaseGeometry) -> Chosen:
+    """Without scenes that Planet's clip would leave nothing of: an order does not take them."""
+    items = list({item.ref: item for item, _ in chosen.fetch}.values())
+    areas = overlap_km2([item.footprint for item in items], aoi)
+    empty = {item.ref: item.id for item, km2 in zip(items, areas, strict=True) if km2 < SMALLEST_KM2}
+    fetch = tuple(pair for pair in chosen.fetch if pair[0].ref not in empty)
+    return replace(chosen, fetch=fetch, outside=(*chosen.outside, *empty.values()))
 
 
 def wanted_types(asset_types: Sequence[str] | str) -> list[str]:

@@ -135,10 +135,15 @@ def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: boo
     Raises:
         Misused: an item that no bundle delivers, when all are to be ordered.
     """
-    ordered = set()
+    ordered: dict[str, float] = {}
+    priced: dict[str, list[WantImpact]] = {}
+    for want in impact.wants:
+        priced.setdefault(want.item_id, []).append(want)
     for item, types in types_of(chosen.fetch):
-        mine = [want for want in impact.wants if want.item_id == item.id] if cheapest else []
-        if cheapest and math.fsum(one.orders_km2 for one in mine) >= math.fsum(one.data_km2 for one in mine):
+        whole = 0.0 if clips else geodesic_km2(item.footprint)
+        mine = priced.get(item.id, [])
+        charged = math.fsum(_by_order(want, whole).orders_km2 for want in mine)
+        if cheapest and charged >= math.fsum(one.data_km2 for one in mine):
             continue
         try:
             bundles = assignment(types, item.assets)
@@ -147,19 +152,19 @@ def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: boo
                 raise
             continue
         if not clips or all(can_clip(bundle) for bundle in bundles.values()):
-            ordered.add(item.id)
+            ordered[item.id] = whole
         elif not cheapest:
             raise Misused(f"Planet cannot clip {', '.join(types)}.", hint="Take it by delivery='data'.")
-    wants = tuple(_by_order(want, clips) if want.item_id in ordered else want for want in impact.wants)
+    wants = tuple(_by_order(want, ordered[want.item_id]) if want.item_id in ordered else want for want in impact.wants)
     ways = {want.route for want in wants}
     route = ways.pop() if len(ways) == 1 else "mixed" if ways else "data"
     return replace(impact, wants=wants, route=route, orders_km2=math.fsum(want.orders_km2 for want in wants))
 
 
-def _by_order(want: WantImpact, clips: bool) -> WantImpact:
-    """A want by the Orders route; without a clip the whole footprint is charged, once for the bundle."""
-    whole = want.data_km2 if want.orders_km2 > 0 else 0.0
-    return replace(want, route="orders", orders_km2=want.orders_km2 if clips else whole)
+def _by_order(want: WantImpact, whole_km2: float) -> WantImpact:
+    """A want by the Orders route; without a clip the whole footprint is charged, for one asset of the bundle."""
+    bears = want.orders_km2 > 0
+    return replace(want, route="orders", orders_km2=whole_km2 if bears and whole_km2 else want.orders_km2)
 
 
 def orders_prices(wants: Sequence[Want], inside: Mapping[Ref, float]) -> dict[tuple[Ref, str], float]:

@@ -88,7 +88,7 @@ _ENDS: dict[type[Event], AssetStatus] = {
 
 TABLE: Mapping[AssetStatus, Mapping[type[Event], AssetStatus]] = {
     S.PENDING: {**_ASKING, **_ENDS, OrderPlacing: S.ORDERING, Delayed: S.PENDING, TakenOver: S.PENDING},
-    S.WAITING: {**_ASKING, **_ENDS, Delayed: S.WAITING, TakenOver: S.WAITING},
+    S.WAITING: {**_ASKING, **_ENDS, OrderPlacing: S.ORDERING, Delayed: S.WAITING, TakenOver: S.WAITING},
     S.ORDERING: {
         **_ENDS,
         OrderPlaced: S.ORDERING,
@@ -267,12 +267,15 @@ def _order_facts(
 ) -> dict[str, Any]:
     match event:
         case OrderPlacing(name=name):
-            intent: dict[str, Any] = {"charge": "intended", "at_stake_km2": job.km2, "order_asked_at": event.at}
-            return {**_FRESH, **intent, "order_name": name}
+            intent: dict[str, Any] = {"charge": "intended", "at_stake_km2": charges.placing_km2(job, event)}
+            agreed = job.agreed_km2 + event.consented_km2
+            keeps = {"attempts": job.attempts}  # a refusal that comes again must use up its tries
+            return {**_FRESH, **keeps, **intent, "order_name": name, "order_asked_at": event.at, "agreed_km2": agreed}
         case OrderPlaced(order_id=order_id):
             return {**_FRESH, **_NO_LINK, "order_id": order_id}
         case OrderRefused():
-            return {**_NO_LINK, **_again(job, "OrderRefused", event.reason, event.not_before), "order_asked_at": None}
+            tries = _again(job, "OrderRefused", event.reason, event.not_before)
+            return {**_NO_LINK, **tries, "attempts": job.attempts + (not event.busy), "order_asked_at": None}
         case OrderMissing():
             return {**_FRESH, **_NO_LINK, "order_asked_at": None}
         case OrderRunning():
