@@ -18,10 +18,10 @@ SHOWN = 5
 pytestmark = pytest.mark.filterwarnings("default:::jupyter_client", "default:::zmq", "default:::nbclient")
 
 
-def executed(path, folder):
+def executed(path, folder, **settings):
     """The notebook after a run in an empty folder, by a user of a fresh sandbox."""
     notebook = nbformat.read(path, as_version=4)
-    with sandboxes.running() as sandbox:
+    with sandboxes.running(**settings) as sandbox:
         environment = os.environ | {
             "PL_API_KEY": sandbox.key,
             "PLANET_ASSETS__PLANET__API_URL": sandbox.url,
@@ -49,6 +49,22 @@ def test_the_first_scene(tmp_path):
         assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"
     assert "(0.0, 4)" in outputs(notebook, "text/plain"), "the same plan again costs nothing"
     assert len(list((tmp_path / "first_scene").glob("*_clipped.tif"))) == 4
+
+
+def test_quota_without_surprises(tmp_path):
+    path = ROOT / "notebooks" / "02_quota_without_surprises.ipynb"
+    notebook = executed(path, tmp_path, quota_km2=3000.0, used_km2=812.0)
+    quota, naive, best, bars, plan, jobs, month, left = outputs(notebook, "text/html")
+    assert "812" in quota and "Plan " in naive and "Selection" in best and "2 jobs" in jobs
+    assert all("<svg" in each for each in (naive, best, bars, plan, month))
+    assert "(chosen)" in plan and "pending" in left.lower()
+    assert all(f"{price} km²" in bars for price in ("53,598", "4,787", "2,043", "1,374", "109"))
+    words = outputs(notebook, "text/plain")
+    assert "'4,787 km² by orders, 53,598 km² whole: over'" in words
+    assert any("max_area(500): the plan costs 53,597" in each for each in words) and "True" in words
+    assert "(0.0, 2)" in words, "the same plan again costs nothing"
+    assert len(list((tmp_path / "quota").glob("*_clip.tif"))) == 2
+    assert "http" not in "".join((naive, best, bars, plan, month)).replace("http://www.w3.org/2000/svg", "")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
