@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 
+from benchmarks.peers import bring
 from benchmarks.runs import ROOT, Broken
 from benchmarks.table import Row, as_markdown, as_text, machine, missing
 from benchmarks.versions import versions
@@ -26,6 +27,8 @@ def main() -> int:
         asked.error(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
     if given.write and (given.quick or set(wanted) != set(SECTIONS)):
         asked.error("only a full run is kept: no --quick, all sections")
+    if not given.quick:
+        bring()
     rows: list[Row] = []
     for name in wanted:
         print(f"measuring {name}", file=sys.stderr, flush=True)

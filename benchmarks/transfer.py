@@ -43,7 +43,7 @@ def rows(quick: bool) -> list[Row]:
         told("transfer", "make", folder, str(count), str(size))
         with serving(folder) as served:
             for scheme in ("http", "https"):
-                took = in_turns(_runs(folder, served, scheme), 1 if quick else 5)
+                took = in_turns(_runs(folder, served, scheme), 1 if quick else 3)
                 lines += _lines(scheme, took, f"{count} x {size / 1e6:.0f} MB")
     return [*lines, missing("transfer", "capped link, segments", "one stream", "segments are not built", 8)]
 

@@ -8,3 +8,4 @@ compile() {
 }
 compile pyproject.toml --all-extras --group test --group docs -o requirements/all.txt
 compile requirements/outside.in -o requirements/outside.txt
+compile requirements/bench.in -o requirements/bench.txt
