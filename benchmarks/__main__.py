@@ -12,7 +12,7 @@ from benchmarks.runs import ROOT, Broken
 from benchmarks.table import Row, as_markdown, as_text, machine, missing
 from benchmarks.versions import versions
 
-SECTIONS = ("areas", "clips", "startup", "transfer", "activation", "library")
+SECTIONS = ("areas", "clips", "startup", "activation", "library", "transfer")
 
 
 def main() -> int:
@@ -33,9 +33,9 @@ def main() -> int:
     for name in wanted:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         rows += _measured(name, given.quick)
+        if given.write:  # after each section, so that a run that is broken off leaves what it has measured
+            (ROOT / "benchmarks" / "RESULTS.md").write_text(as_markdown(rows, versions()), encoding="utf-8")
     print(f"{machine()}\n{', '.join(versions())}\n\n{as_text(rows)}")
-    if given.write:
-        (ROOT / "benchmarks" / "RESULTS.md").write_text(as_markdown(rows, versions()), encoding="utf-8")
     return 0
 
 
