@@ -59,7 +59,7 @@ def acceptable(roi: BaseGeometry) -> Aoi:
 
 def _without_slivers(polygon: Polygon) -> Polygon:
     holes = [hole for hole in polygon.interiors if geodesic_km2(Polygon(hole)) >= SMALLEST_KM2]
-    return orient(Polygon(polygon.exterior, holes))
+    return orient(shapely.normalize(Polygon(polygon.exterior, holes)))
 
 
 def _together(polygons: list[Polygon]) -> BaseGeometry:

@@ -62,7 +62,8 @@ def assignment(asset_types: Sequence[str], available: Collection[str] = ()) -> d
 
 def chunks(items: Sequence[str], size: int = GOOD_ITEMS) -> list[list[str]]:
     """Items in orders of at most `size`."""
-    return [list(items[start : start + size]) for start in range(0, len(items), min(size, MOST_ITEMS))]
+    size = min(size, MOST_ITEMS)
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 def can_clip(bundle: str) -> bool:
