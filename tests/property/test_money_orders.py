@@ -79,7 +79,8 @@ def new_jobs(items, types):
             about = {"item_type": "PSScene", "scene_id": f"s{item}", "asset_type": f"t{position}", "bundle": "visual"}
             made.append(
                 DownloadJob(
-                    id=f"{item}{position}", batch_id="b", account="a", route="orders", order_group="g", path=f"/x{item}{position}",
+                    id=f"{item}{position}", batch_id="b", account="a", route="orders", order_group="g",
+                    path=f"/x{item}{position}",
                     clipped_path=None, roi_wkt=None, clipping=None, terms=Terms(allow_unknown_quota=True),
                     km2=0.0 if position else KM2, order_km2=KM2, created_at=NOW, updated_at=NOW, **about,
                 )

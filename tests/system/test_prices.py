@@ -1,0 +1,106 @@
+"""What a plan predicts is what the sandbox bills, for random plans over both routes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import pytest
+import shapely
+from sandboxes import running
+from shapely.geometry import box
+
+from planet_assets.library import ledger
+from planet_assets.manager import AssetManager
+from planet_assets.model.asset import AssetStatus
+from planet_assets.model.item import items_from
+
+WITHIN = 1e-3
+TYPES = ("ortho_analytic_4b", "ortho_udm2", "ortho_visual", "ortho_analytic_4b_xml", "ortho_analytic_8b")
+MILAN = box(9.12, 45.42, 9.247, 45.51)
+FIJI = shapely.union_all([box(179.8, -17.2, 180, -16.9), box(-180, -17.2, -179.8, -16.9)])
+
+
+def manager(sandbox, library: Path) -> AssetManager:
+    config = {
+        "library": str(library),
+        "planet": {"api_url": sandbox.url},
+        "retry_delay": 0.05,
+        "orders": {"grace_s": 0.5, "look_s": 0.05},
+    }
+    return AssetManager(sandbox.key, config)
+
+
+def region(chance: random.Random, ground):
+    """A box in, across or beyond the ground, two of them, or one with a hole; None for whole scenes."""
+    west, south, east, north = ground.bounds
+
+    def piece(size: float):
+        lon, lat = chance.uniform(west - 0.05, east), chance.uniform(south - 0.05, north)
+        return box(lon, lat, lon + size * chance.uniform(0.3, 1), lat + size * chance.uniform(0.3, 1))
+
+    kind = chance.choice(["none", "box", "box", "two", "hole", "far"])
+    if kind == "none":
+        return None
+    first = piece(0.6 if kind == "far" else 0.1)
+    if kind == "two":
+        return first.union(piece(0.08))
+    if kind == "hole":
+        x, y = first.centroid.coords[0]
+        return first - box(x - 0.01, y - 0.01, x + 0.01, y + 0.01)
+    return first
+
+
+async def one_plan(sandbox, folder: Path, chance: random.Random, pool) -> None:
+    """Plan, run and compare; then ask for the same again, which costs nothing."""
+    chosen = chance.sample(pool, min(len(pool), chance.randint(1, 3)))
+    chosen += chance.sample(chosen, chance.randint(0, 1))
+    types = chance.sample(TYPES, chance.randint(1, 3))
+    roi = region(chance, shapely.union_all([item.footprint for item in items_from(chosen)]))
+    how = {"delivery": chance.choice(["data", "orders", "auto"]), "output_dir": folder / "out"}
+    if roi is not None and any(item.footprint.intersection(roi).area > 0 for item in items_from(chosen)):
+        how["clip_to_roi"] = roi
+    case = f"{how} {types} {[scene['id'] for scene in chosen]}"
+    start = sandbox.billed_km2()
+    async with manager(sandbox, folder / "library.db") as door:
+        for again in (False, True):
+            before = sandbox.billed_km2()
+            plan = await door.plan(chosen, types, **how)
+            jobs = await door.run(plan, confirm=False)
+            bill = sandbox.billed_km2() - before
+            assert plan.impact.area_km2 == pytest.approx(bill, rel=WITHIN, abs=1e-6), case
+            done = all(job.status is AssetStatus.COMPLETED for job in jobs)
+            assert done or all(job.status.is_final for job in jobs), case
+            assert not (again and done) or bill == 0, case
+        held, spent = ledger.balance(door.library)
+    assert held == pytest.approx(0, abs=1e-9)
+    assert spent == pytest.approx(sandbox.billed_km2() - start, rel=WITHIN, abs=1e-6), case
+
+
+def compared(tmp_path: Path, count: int, seed: int) -> None:
+    """Random plans, each in a library of its own."""
+    print(f"seed {seed}")
+    with running(quota_km2=1e9, pixel_size_m=240.0) as sandbox:
+
+        async def pools():
+            async with manager(sandbox, tmp_path / "search.db") as door:
+                found = [await door.search(place, "2025-01-01", "2025-01-20", limit=30) for place in (MILAN, FIJI)]
+                return [one["features"] for one in found if one["features"]]
+
+        grounds = asyncio.run(pools())
+        for number in range(count):
+            chance = random.Random(f"{seed}:{number}")
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            asyncio.run(one_plan(sandbox, folder, chance, chance.choice(grounds)))
+
+
+def test_twenty_plans(tmp_path):
+    compared(tmp_path, 20, seed=int(time.time()))
+
+
+@pytest.mark.soak
+def test_five_hundred_plans(tmp_path):
+    compared(tmp_path, 500, seed=int(time.time()))
