@@ -48,6 +48,8 @@ class Asking:
     latencies: list[float] = field(default_factory=list)
     """Seconds that activations took in this run, in the order they were seen."""
 
+    _inactive: dict[str, Asset] = field(default_factory=dict)
+    """Job id -> what the first look saw, so that activating asks no second time."""
     _under_way: dict[tuple[str, str], asyncio.Task[dict[str, Asset]]] = field(default_factory=dict)
 
     async def close(self) -> None:
@@ -79,6 +81,7 @@ class Asking:
         asset = self._wanted(await self.assets(job), job)
         now = self.clock.now()
         if asset.status == "inactive":
+            self._inactive[job.id] = asset
             return AssetInactive(at=now)
         if asset.status != "active" or asset.link is None:
             asked = job.activation_asked_at or now
@@ -132,7 +135,7 @@ class Asking:
 
     async def activate(self, job: DownloadJob) -> Event:
         """Ask Planet to make the asset ready; that charges nothing."""
-        asset = self._wanted(await self.assets(job), job)
+        asset = self._inactive.pop(job.id, None) or self._wanted(await self.assets(job), job)
         if not asset.activate_url:
             raise ActivationFailed(f"Planet gives no way to activate {job.asset_type} of {job.scene_id}.")
         answer = await self.api.activate(asset)

@@ -126,6 +126,7 @@ def make_plan(library: Library, request: Request, quota: QuotaInfo, now: datetim
         quota=quota,
         asset_types=request.asset_types,
         roi_wkt=None if request.roi is None else request.roi.wkt,
+        delivery=request.route,
         already_held=tuple(
             namer.want(item, asset_type, held=held.get((*item.ref, asset_type)))
             for item, asset_type in chosen.held

@@ -107,7 +107,7 @@ class Runner:
         new = [(job, [Created(at=now, km2=job.km2)]) for job in _jobs_of(plan.wants, plan, account, terms, now)]
         held = _jobs_of(plan.already_held, plan, account, terms, now)
         lacking = _jobs_of([want for want, _ in plan.lacking], plan, account, terms, now)
-        told = [_lacks(want, reason, now) for want, reason in plan.lacking]
+        told = [_lacks(want, reason, plan.delivery, now) for want, reason in plan.lacking]
         return await self._added(
             [
                 *new,
@@ -350,8 +350,9 @@ def _lies_elsewhere(job: DownloadJob, want: Want) -> bool:
     return done and there != (want.path, want.clipped_path, want.roi_wkt, cut)
 
 
-def _lacks(want: Want, reason: str, now: datetime) -> Event:
-    if may_come(want.item, want.asset_type, now):
+def _lacks(want: Want, reason: str, delivery: str, now: datetime) -> Event:
+    """A scene that was to be ordered does not wait: it would come by the Data route, at a price nobody has seen."""
+    if delivery == "data" and may_come(want.item, want.asset_type, now):
         return NotThereYet(at=now, reason=reason, look_again_at=now + LOOK_AGAIN)
     return Failed(at=now, error_kind="PermissionMissing", message=f"activation failed: {reason}")
 

@@ -196,6 +196,8 @@ class Plan:
     """The asset types that were asked for."""
     roi_wkt: str | None = None
     """What the files are cut to, lon/lat WKT."""
+    delivery: str = "data"
+    """How Planet was to deliver: data, orders or auto."""
     already_held: tuple[Want, ...] = ()
     """What the library already holds; it is linked or copied, at no charge."""
     under_way: tuple[tuple[Want, str], ...] = ()

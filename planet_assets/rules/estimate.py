@@ -46,6 +46,8 @@ SMALL_FILE_BYTES = (5_000, 40_000)
 MINIMUM_CLIP_KM2 = 0.01
 """The least a clip charges. Source: confirmed for Premium plans (support 4408257291793), assumed for the rest."""
 
+ORDERED = "An order charges each scene once for each product bundle; two bundles are assumed to charge twice."
+
 ACTIVATION_S = 200.0
 """Mean time of an activation. Source: reported (contract 2.5)."""
 
@@ -147,18 +149,20 @@ def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: boo
             continue
         try:
             bundles = assignment(types, item.assets)
-        except Misused:
+        except Misused as error:
             if not cheapest:
-                raise
+                raise Misused(f"{item.id}: {error.message}", hint=error.hint, argument="delivery") from None
             continue
         if not clips or all(can_clip(bundle) for bundle in bundles.values()):
             ordered[item.id] = whole
         elif not cheapest:
-            raise Misused(f"Planet cannot clip {', '.join(types)}.", hint="Take it by delivery='data'.")
+            raise Misused(f"{item.id}: Planet cannot clip {', '.join(types)}.", hint="Take it by delivery='data'.")
     wants = tuple(_by_order(want, ordered[want.item_id]) if want.item_id in ordered else want for want in impact.wants)
     ways = {want.route for want in wants}
     route = ways.pop() if len(ways) == 1 else "mixed" if ways else "data"
-    return replace(impact, wants=wants, route=route, orders_km2=math.fsum(want.orders_km2 for want in wants))
+    assumed = {"data": impact.assumptions, "orders": (ORDERED,), "mixed": (*impact.assumptions, ORDERED)}[route]
+    total = math.fsum(want.orders_km2 for want in wants)
+    return replace(impact, wants=wants, route=route, orders_km2=total, assumptions=assumed)
 
 
 def _by_order(want: WantImpact, whole_km2: float) -> WantImpact:

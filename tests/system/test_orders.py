@@ -42,6 +42,12 @@ async def scenes(door: AssetManager, count: int = 2) -> list[dict]:
 
 
 def orders_of(sandbox) -> int:
+    """Orders that were accepted, and so charged."""
+    return len({charge["order_id"] for charge in sandbox.charges() if charge["route"] == "orders"})
+
+
+def asked_of(sandbox) -> int:
+    """Requests for an order, whatever became of them."""
     return sum(one["method"] == "POST" and one["path"].endswith("/orders/v2") for one in sandbox.requests())
 
 
@@ -171,13 +177,13 @@ def killed_while_ordering(sandbox, folder: Path, chosen: list[dict], wait_s: flo
         "key": sandbox.key,
         "library": str(folder / "library.db"),
         "planet": {"api_url": sandbox.url},
-        "orders": {"grace_s": 0.5, "look_s": 0.05},
+        "orders": {"grace_s": 4.0, "look_s": 0.05},
     }
     arguments = [sys.executable, "-c", SCRIPT, json.dumps(config), str(folder / "scenes.json"), str(folder / "out")]
-    before = orders_of(sandbox)
+    before = asked_of(sandbox)
     process = subprocess.Popen(arguments, env={**os.environ, "HOME": str(folder)}, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
-    while orders_of(sandbox) == before and process.poll() is None and time.monotonic() < deadline:
+    while asked_of(sandbox) == before and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     time.sleep(wait_s)
     process.send_signal(signal.SIGKILL)
@@ -201,7 +207,7 @@ def sweep(tmp_path: Path, rounds: int, seed: int) -> None:
             killed_while_ordering(sandbox, folder, one, chance.choice([0.0, 0.0, 0.002, 0.01, 0.05]))
 
             async def finish(folder=folder):
-                async with manager(sandbox, folder) as door:
+                async with manager(sandbox, folder, orders={"grace_s": 4.0, "look_s": 0.05}) as door:
                     after_kill = sum(ledger.balance(door.library))
                     await door.resume(confirm=False)
                     return after_kill, ledger.balance(door.library)
