@@ -22,6 +22,7 @@ from planet_assets.sandbox import RunningSandbox
 
 ANALYTIC, UDM2, XML = "ortho_analytic_4b", "ortho_udm2", "ortho_analytic_4b_xml"
 TYPES = (ANALYTIC, UDM2, XML)
+SR = "ortho_analytic_4b_sr"
 SQUARE = {
     "type": "Polygon",
     "coordinates": [[[9.15, 45.44], [9.22, 45.44], [9.22, 45.49], [9.15, 45.49], [9.15, 45.44]]],
@@ -58,10 +59,11 @@ def hand_over(path: Path) -> dict[str, str]:
     return {**os.environ, "SCENES_OF_TEST": str(path), "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
 
 
-def scenes(count: int = 2, *, with_types: Iterable[str] = TYPES) -> list[dict[str, Any]]:
-    """Scenes that cover the square and have these assets, always the same ones."""
+def scenes(count: int = 2, *, with_types: Iterable[str] = TYPES, without: str = "") -> list[dict[str, Any]]:
+    """Scenes that cover the square and have these assets, always the same ones; those `without` a type anywhere."""
     wanted = set(with_types)
-    return [item for item in _found() if wanted <= set(item["assets"]) and _covers(item)][:count]
+    some = [item for item in _found() if wanted <= set(item["assets"]) and without not in item["assets"]]
+    return [item for item in some if without or _covers(item)][:count]
 
 
 def _covers(item: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from planet_assets.exceptions import (
+    AssetError,
     Corrupt,
     Declined,
     DiskProblem,
@@ -25,6 +26,7 @@ from planet_assets.exceptions import (
     OutsideRaster,
     OverQuota,
     PermissionMissing,
+    ServerError,
     Throttled,
     TryLater,
     Unsafe,
@@ -202,10 +204,17 @@ class Acquire:
         job, part = track.job, files.part_of(track.job)
         kept = placing.kept_link(part)
         link = self.asking.links.get(job.id)
-        if kept is None and link is None:
-            return LinkLost(at=self.clock.now(), reason="The link went with the process that held it.")
+        if kept is None and (link is None or job.charge != "intended"):
+            # only the request that an intent was recorded for may open a link: another would be a charge of its own
+            return LinkLost(at=self.clock.now(), reason="The link went with the process or file that held it.")
         url = kept or (link.url if link is not None else "")
-        before = job.bytes_done
+        before, heard = job.bytes_done, False
+
+        def began(offset: int) -> None:
+            nonlocal heard
+            heard = True
+            self._answered(track, offset)
+
         try:
             received = self.fetcher.fetch(
                 url,
@@ -213,34 +222,37 @@ class Acquire:
                 self._promise(job),
                 resolved=kept is not None,
                 on_resolved=lambda address: placing.keep_link(part, address),
-                on_start=lambda offset: self._answered(track, offset),
-                before_restart=lambda: self._answered(track, 0),
+                on_start=began,
+                before_restart=lambda: began(0),
                 on_progress=self._progress(track),
                 stopped=self.stopped,
             )
-        except LinkExpired as error:
-            placing.drop_link(part)
-            self.asking.links.pop(job.id, None)
-            self.turnstile.leave(job.id)
-            return self._refused(track.job, str(error), link_gone=True)
-        except NetworkError as error:
-            if not error.reached_server and track.job.charge == "intended":
-                placing.drop_link(part)
-                return self._refused(track.job, str(error), link_gone=False, server_s=error.after_s)
-            return self._broken(track.job, error, before)
-        except OverQuota:
-            self._take_back(track)
-            raise
-        except Throttled as error:
-            if track.job.charge == "intended":
-                return self._refused(track.job, str(error), link_gone=False, server_s=error.after_s)
-            return self._broken(track.job, error, before)
-        except TryLater as error:
-            return self._broken(track.job, error, before)
-        except (Corrupt, Unsafe) as error:
-            files.forget_bytes(part)
-            return self._spoiled(track.job, error)
+        except AssetError as error:
+            return self._went_wrong(track, error, before, heard=heard)
         return Fetched(at=self.clock.now(), size_bytes=received.size_bytes, digest=received.md5)
+
+    def _went_wrong(self, track: Track, error: AssetError, before: int, *, heard: bool) -> Event:
+        """What an error of the fetch amounts to; raises it where it is no business of the transfer."""
+        job, part = track.job, files.part_of(track.job)
+        match error:
+            case LinkExpired():
+                placing.drop_link(part)
+                self.asking.links.pop(job.id, None)
+                self.turnstile.leave(job.id)
+                return self._refused(job, str(error), link_gone=True)
+            case OverQuota():
+                self._take_back(track)
+                raise error
+            case Corrupt() | Unsafe():
+                files.forget_bytes(part)
+                return self._spoiled(job, error)
+            case TryLater() if job.charge == "intended" and _nothing_began(error, part):
+                if isinstance(error, NetworkError):
+                    placing.drop_link(part)
+                return self._refused(job, str(error), link_gone=False, server_s=error.after_s)
+            case TryLater():
+                return self._broken(job, error, before, heard=heard or isinstance(error, Throttled))
+        raise error
 
     def _take_back(self, track: Track) -> None:
         """A refusal for lack of quota proves that no body began."""
@@ -250,7 +262,8 @@ class Acquire:
 
     def _answered(self, track: Track, offset: int) -> None:
         """The first answer on a link settles what it charges; later ones on the same link change nothing."""
-        if track.job.charge in ("intended", "unknown"):
+        open_still = track.job.charge in ("intended", "unknown")
+        if open_still or (track.job.charge == "resumed" and offset == 0):
             track.record(FetchAnswered(at=self.clock.now(), offset=offset))
 
     def _progress(self, track: Track) -> Callable[[int, int | None], None]:
@@ -265,18 +278,20 @@ class Acquire:
         return note
 
     def _refused(self, job: DownloadJob, reason: str, *, link_gone: bool, server_s: float | None = None) -> Event:
-        if job.charge == "answered" and link_gone:
+        if job.charge in ("answered", "resumed") and link_gone:
             return LinkLost(at=self.clock.now(), reason=reason)
         return FetchRefused(
             at=self.clock.now(), reason=reason, link_gone=link_gone, not_before=self._later(job, server_s)
         )
 
-    def _broken(self, job: DownloadJob, error: TryLater, before: int) -> Event:
+    def _broken(self, job: DownloadJob, error: TryLater, before: int, *, heard: bool) -> Event:
         return Delayed(
             at=self.clock.now(),
             error_kind=type(error).__name__,
             message=str(error),
             not_before=self._later(job, error.after_s),
+            answered=not isinstance(error, NetworkError) or error.reached_server,
+            heard=heard,
             progressed=job.bytes_done > before,
         )
 
@@ -356,3 +371,18 @@ class Acquire:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
+
+
+def _nothing_began(error: TryLater, part: Path) -> bool:
+    """True when an error proves that no body can have begun.
+
+    A limiter refused, nobody was reached, or Planet's API answered, and not with an address of bytes.
+    """
+    match error:
+        case Throttled():
+            return True
+        case NetworkError():
+            return not error.reached_server
+        case ServerError():
+            return placing.kept_link(part) is None
+    return False

@@ -90,34 +90,43 @@ class Track:
         self._tell(job)
 
 
-async def drive(track: Track, perform: Callable[[Step, Track], Awaitable[Event | None]], clock: Clock) -> DownloadJob:
+Perform = Callable[[Step, Track], Awaitable[Event | None]]
+
+
+async def drive(track: Track, perform: Perform, clock: Clock) -> DownloadJob:
     """Move a job until it is final, or waits for something too far away.
 
     Raises:
         LibraryLocked: another process moved the job; it goes on there.
     """
-    while True:
-        step = lifecycle.next_step(track.job, clock.now())
-        if isinstance(step, Done):
-            return track.job
-        if isinstance(step, WaitUntil):
-            if track.job.status is AssetStatus.WAITING and step.moment - clock.now() > PATIENCE:
-                return track.job
-            await clock.sleep((step.moment - clock.now()).total_seconds())
-            continue
-        event = await _do(step, track, perform, clock)
-        if event is not None:
-            await _record(event, track, clock)
-        if lifecycle.is_stuck(track.job):
-            return track.job
-        if reason := lifecycle.exhausted(track.job):
-            kind = track.job.error_kind or "DownloadFailed"
-            await asyncio.to_thread(track.record, Failed(at=clock.now(), error_kind=kind, message=reason))
+    while await turn(track, perform, clock):
+        pass
+    return track.job
 
 
-async def _do(
-    step: Step, track: Track, perform: Callable[[Step, Track], Awaitable[Event | None]], clock: Clock
-) -> Event | None:
+async def turn(track: Track, perform: Perform, clock: Clock) -> bool:
+    """Decide, do and record once; False when there is nothing to do for now."""
+    step = lifecycle.next_step(track.job, clock.now())
+    if isinstance(step, Done):
+        return False
+    if isinstance(step, WaitUntil):
+        left = step.moment - clock.now()
+        if track.job.status is AssetStatus.WAITING and left > PATIENCE:
+            return False
+        await clock.sleep(left.total_seconds())
+        return True
+    event = await _do(step, track, perform, clock)
+    if event is not None:
+        await _record(event, track, clock)
+    if lifecycle.is_stuck(track.job):
+        return False
+    if reason := lifecycle.exhausted(track.job):
+        kind = track.job.error_kind or "DownloadFailed"
+        await asyncio.to_thread(track.record, Failed(at=clock.now(), error_kind=kind, message=reason))
+    return True
+
+
+async def _do(step: Step, track: Track, perform: Perform, clock: Clock) -> Event | None:
     try:
         return await perform(step, track)
     except LibraryLocked:

@@ -219,6 +219,8 @@ class Delayed(Event):
     """When to try again."""
     answered: bool = True
     """False when the server was certainly not reached."""
+    heard: bool = False
+    """True when the server's answer to this very request was heard, so that nothing is in doubt."""
     progressed: bool = False
     """True when bytes arrived since the last trouble, which makes this the first try again."""
 

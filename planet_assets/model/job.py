@@ -107,13 +107,14 @@ class DownloadJob:
     spent_km2: float = 0.0
     """Committed to the ledger."""
     charge: str = "none"
-    """What is known of the present link's charge: none, intended, unknown (asked, the answer is lost) or answered."""
+    """What is known of the present link's charge: none, intended, unknown (asked, the answer is lost), resumed (by
+    Range, so it was free and is not paid for) or answered (paid for)."""
     at_stake_km2: float = 0.0
     """What the present link's start counts: committed for a start at byte 0, held back while resuming."""
     link_opened_at: datetime | None = None
     """When the present link was opened: the day its start counts on."""
     resuming: bool = False
-    """True while a kept part is being continued on a new link."""
+    """True while a kept part is continued on a link that is not paid for; its price is held back meanwhile."""
     held_copy: str | None = None
     """Path of a file the library already holds; nothing is charged then."""
     md5: str | None = None

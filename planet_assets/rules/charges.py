@@ -33,6 +33,7 @@ from planet_assets.model.event import (
     OrderPlacing,
     OrderRefused,
     Placed,
+    Spoiled,
     TakenOver,
     Vanished,
 )
@@ -148,20 +149,27 @@ def entries(job: DownloadJob, event: Event) -> list[Entry]:
         case FetchStarting():
             rows = _start(job)
         case FetchAnswered(offset=offset) if job.resuming:
-            rows = [_settle(job, charged=offset == 0 or job.charge == "unknown")]
+            rows = [] if goes_on_free(job, offset) else [_settle(job, charged=True)]
         case FetchRefused():
             rows = _refused(job)
         case OrderPlacing():
             rows = [reserve(needs_room_km2(job, event), ORDERED), commit(placing_km2(job, event), ORDERED)]
         case OrderRefused() | OrderMissing():
             rows = [_taken_back(job, "the order does not stand (confirmed)", job.order_asked_at)]
-        case TakenOver() | LinkLost() if job.resuming:
+        case TakenOver() if job.resuming:
             rows = [_settle(job, charged=True)]
+        case LinkLost() | Spoiled() if job.resuming:
+            rows = [_settle(job, charged=job.charge != "resumed")]
         case Cancelled() | Failed() | Vanished() | NotClipped() | Placed():
             rows = _ended(job)
         case _:
             rows = []
     return [row for row in rows if row.held_km2 or row.spent_km2]
+
+
+def goes_on_free(job: DownloadJob, offset: int) -> bool:
+    """True when a body that begins at `offset` continues the part, and no earlier answer on this link was lost."""
+    return job.resuming and offset > 0 and job.charge != "unknown"
 
 
 def _rule(job: DownloadJob) -> str:
@@ -199,6 +207,7 @@ def _taken_back(job: DownloadJob, rule: str, at: datetime | None) -> Entry:
 
 def _ended(job: DownloadJob) -> list[Entry]:
     """What is still held is free again, but for a resume whose answer is lost: that counts."""
-    rows = [_settle(job, charged=True)] if job.resuming and job.status is AssetStatus.DOWNLOADING else []
+    open_resume = job.resuming and job.status is AssetStatus.DOWNLOADING
+    rows = [_settle(job, charged=job.charge != "resumed")] if open_resume else []
     settled = job.at_stake_km2 if rows else 0.0
     return [*rows, release(job.held_km2 - settled, "not needed")]

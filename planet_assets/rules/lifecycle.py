@@ -9,7 +9,9 @@ the charge is still only *intended*). When an answer is lost the charge is *unkn
 cancelled at any time, because whatever may have been spent is already in the ledger.
 
 A link is opened once: a fetch that breaks goes on over the same storage address, at no further charge, for as long as
-that lives. A retry by a person is a new job, not a transition.
+that lives. A link that only continued a part by Range was free, and so it is not paid for: its price stays held until
+the file is placed, in case the server starts over after all, and a file that proves wrong is begun anew on a link that
+is paid for. A retry by a person is a new job, not a transition.
 """
 
 from __future__ import annotations
@@ -238,20 +240,21 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
                 "not_before": None,
             }
         case FetchAnswered(offset=offset):
-            again = job.resuming and (offset == 0 or job.charge == "unknown")
-            return {"charge": "answered", "resuming": False, "starts": job.starts + again}
+            if charges.goes_on_free(job, offset):
+                return {"charge": "resumed"}
+            return {"charge": "answered", "resuming": False, "starts": job.starts + job.resuming}
         case FetchRefused():
             return _refused(job, event)
         case LinkLost():
             return _link_lost(job, event.reason)
         case Fetched():
-            # not yet a success: a file that is spoiled each time must use up its tries
-            return {**_whole(event), "renewals": 0, "not_before": None}
+            return {**_FRESH, **_whole(event), "renewals": 0}
         case Checked():
             return {**_FRESH, "verified_by": event.how, "md5": event.md5 or job.md5}
         case Spoiled():
             tries = _again(job, event.error_kind, event.message, event.not_before)
-            return {**_NO_BYTES, **tries, "attempts": 0, "spoiled": job.spoiled + 1}
+            anew = {**_NO_LINK, "status": _asks_anew(job)} if job.resuming else {}
+            return {**_NO_BYTES, **tries, **anew, "attempts": 0, "spoiled": job.spoiled + 1}
         case Placed():
             return _placed(job, event)
         case Clipped():
@@ -298,7 +301,8 @@ def _again(job: DownloadJob, kind: str, message: str, not_before: datetime) -> d
 def _trouble(job: DownloadJob, event: Delayed | Failed | Vanished | Cancelled) -> dict[str, Any]:
     match event:
         case Delayed():
-            lost = event.answered and job.status in (S.DOWNLOADING, S.ORDERING) and job.charge == "intended"
+            asked = job.status in (S.DOWNLOADING, S.ORDERING) and job.charge in ("intended", "resumed")
+            lost = asked and event.answered and not event.heard
             charge: dict[str, Any] = {"charge": "unknown"} if lost else {}
             tries = _again(job, event.error_kind, event.message, event.not_before)
             return {**charge, **tries, **({"attempts": 1, "renewals": 0} if event.progressed else {})}
@@ -318,7 +322,7 @@ def _taken_over(job: DownloadJob) -> dict[str, Any]:
         facts["not_before"] = None
     if job.status is S.ACTIVE:
         facts["status"] = _asks_anew(job)
-    if job.charge == "intended":
+    if job.charge in ("intended", "resumed"):
         facts["charge"] = "unknown"
         facts["starts"] = job.starts + job.resuming
     return facts
@@ -338,7 +342,7 @@ def _link_lost(job: DownloadJob, reason: str) -> dict[str, Any]:
     return {
         **_NO_LINK,
         "status": _asks_anew(job),
-        "starts": job.starts + job.resuming,
+        "starts": job.starts + (job.resuming and job.charge != "resumed"),
         # a lost link says nothing about the activation: Planet is asked first, and activates again only if inactive
         "activation_asked_at": job.activation_asked_at or job.updated_at,
         # one that grew old in the queue was not refused

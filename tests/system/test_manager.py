@@ -14,6 +14,7 @@ from managing import (
     ANALYTIC,
     FLOAT_KM2,
     SQUARE,
+    SR,
     TYPES,
     UDM2,
     XML,
@@ -403,11 +404,10 @@ async def test_an_empty_list_gives_an_empty_list(sandbox: RunningSandbox, make: 
 @awaited
 async def test_one_scene_that_lacks_the_type_fails_while_others_run(sandbox: RunningSandbox, make: Any) -> None:
     manager = make(sandbox)
-    good, poor = scenes(2)
-    poor = {**poor, "assets": [ANALYTIC], "_permissions": [f"assets.{ANALYTIC}:download"]}
-    jobs = await manager.activate_and_download_assets([poor, good], [UDM2])
+    [good], [poor] = scenes(1, with_types=[SR]), scenes(1, without=SR)
+    jobs = await manager.activate_and_download_assets([poor, good], [SR])
     assert [job.status for job in jobs] == [S.FAILED, S.COMPLETED]
-    assert "activation failed" in jobs[0].error_message and ANALYTIC in jobs[0].error_message
+    assert "activation failed" in jobs[0].error_message and "it has basic_" in jobs[0].error_message
     retried = await manager.retry_failed_downloads([jobs[0]])
     assert [job.status for job in retried] == [S.COMPLETED]  # a retry asks Planet for the record, and Planet has it
 

@@ -1,0 +1,242 @@
+"""The ledger under many hands: balances are sums, and of two that want the last km² one gets them."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import spending
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from managing import FLOAT_KM2, check_money, hand_over
+from sandboxes import running
+
+from planet_assets.exceptions import Misused, OverQuota, QuotaUnknown
+from planet_assets.library import jobs as job_rows
+from planet_assets.library import ledger
+from planet_assets.library.engine import Library
+from planet_assets.model.event import Cancelled, Created, FetchRefused, FetchStarting, LinkReady
+from planet_assets.model.job import DownloadJob, Terms
+from planet_assets.model.quota import QuotaInfo
+
+NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
+NUMBERS = itertools.count()
+
+
+def job_of(km2: float, name: str = "", **terms: Any) -> DownloadJob:
+    """A job for a scene of its own."""
+    name = name or f"{next(NUMBERS)}-{threading.get_ident()}"
+    asset = {"item_type": "PSScene", "scene_id": name, "asset_type": "ortho_udm2"}
+    return DownloadJob(
+        id=name,
+        batch_id="b",
+        account="us",
+        clipped_path=None,
+        roi_wkt=None,
+        clipping=None,
+        terms=Terms(**terms),
+        km2=km2,
+        created_at=NOW,
+        updated_at=NOW,
+        route="data",
+        path=f"/x/{name}",
+        **asset,
+    )
+
+
+def reserve(library: Library, km2: float, name: str = "", **options: Any) -> DownloadJob:
+    """Reserve for one new job."""
+    made = [(job_of(km2, name), [Created(at=NOW, km2=km2)])]
+    [job] = job_rows.add(library, made, owner="t", by="t", now=NOW, **options)
+    return job
+
+
+def with_limit(path: Path, km2: float, used: float = 0.0) -> Library:
+    """A library with one account."""
+    library = Library(path)
+    info = QuotaInfo(limit_km2=km2, used_km2=used, source="planet", as_of=NOW, account="us")
+    ledger.declare(library, info)
+    return library
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Any:
+    made = with_limit(tmp_path / "library.db", 1000.0)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("km2", [-1.0, float("nan"), float("inf")])
+def test_a_price_that_is_no_area_is_refused(library: Library, km2: float) -> None:
+    with pytest.raises(Misused, match="no area"):
+        reserve(library, km2, allow_unknown=True)
+    assert ledger.rows(library) == []
+
+
+def test_an_unknown_quota_is_not_infinite(tmp_path: Path) -> None:
+    library = Library(tmp_path / "library.db")
+    with pytest.raises(QuotaUnknown):
+        reserve(library, 1.0)
+    assert reserve(library, 1.0, allow_unknown=True).held_km2 == 1.0
+    library.close()
+
+
+def test_all_or_nothing(library: Library) -> None:
+    jobs = [(job_of(km2), [Created(at=NOW, km2=km2)]) for km2 in (600.0, 600.0)]
+    with pytest.raises(OverQuota) as refused:
+        job_rows.add(library, jobs, owner="t", by="t", now=NOW)
+    assert refused.value.shortfall_km2 == pytest.approx(200.0)
+    assert job_rows.listed(library) == [] and ledger.rows(library) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(prices=st.lists(st.floats(0.0, 400.0), min_size=1, max_size=12), ends=st.lists(st.booleans(), max_size=12))
+def test_balances_are_sums_and_never_over_the_limit(prices: list[float], ends: list[bool]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        library = with_limit(Path(folder) / "library.db", 1000.0)
+        expected_held = expected_spent = 0.0
+        for price, ends_early in zip(prices, itertools.chain(ends, itertools.repeat(False)), strict=False):
+            try:
+                job = reserve(library, price)
+            except OverQuota:
+                assert expected_held + expected_spent + price > 1000.0 - 1e-6
+                continue
+            if ends_early:
+                job_rows.record(library, job, Cancelled(at=NOW, by="t"))
+                continue
+            job = job_rows.record(library, job, LinkReady(at=NOW, md5=None, expires_at=None))
+            job_rows.record(library, job, FetchStarting(at=NOW, resuming=False))
+            expected_spent += price
+        assert ledger.balance(library) == pytest.approx((expected_held, expected_spent))
+        assert sum(ledger.balance(library)) <= 1000.0 + 1e-6
+        quota = ledger.quota_of(library, "us", NOW)
+        assert quota.remaining_area_km2 == pytest.approx(1000.0 - expected_spent)
+        library.close()
+
+
+def _race(tries: list[Callable[[], DownloadJob]]) -> tuple[int, int]:
+    """How many got it, and how many were refused, when all try at once."""
+    barrier = threading.Barrier(len(tries))
+
+    def attempt(work: Callable[[], DownloadJob]) -> bool:
+        barrier.wait()
+        try:
+            work()
+        except OverQuota as error:
+            assert "quota exceeded" in str(error)
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(tries)) as threads:
+        outcomes = list(threads.map(attempt, tries))
+    return outcomes.count(True), outcomes.count(False)
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_of_two_threads_that_want_the_last_100_one_gets_them(library: Library, round_: int) -> None:
+    reserve(library, 900.0, "most")
+    assert _race([lambda: reserve(library, 100.0), lambda: reserve(library, 100.0)]) == (1, 1)
+    assert ledger.balance(library) == (1000.0, 0.0)
+
+
+def test_of_two_connections_that_want_the_last_100_one_gets_them(library: Library) -> None:
+    reserve(library, 900.0, "most")
+    other = Library(library.path)
+    assert _race([lambda: reserve(library, 100.0), lambda: reserve(other, 100.0)]) == (1, 1)
+    other.close()
+
+
+def test_many_threads_never_go_over(library: Library) -> None:
+    chance = random.Random(1)
+    prices = [chance.uniform(20.0, 120.0) for _ in range(24)]
+    got, refused = _race([lambda price=price: reserve(library, price) for price in prices])
+    assert got + refused == 24 and refused > 0
+    assert 880.0 < sum(ledger.balance(library)) <= 1000.0 + 1e-6
+
+
+def _grab(path: str, seed: int) -> tuple[float, int]:
+    chance, library, got, refused = random.Random(seed), Library(path), 0.0, 0
+    for number in range(12):
+        price = chance.uniform(10.0, 60.0)
+        try:
+            job = reserve(library, price, f"{seed}-{number}")
+        except OverQuota:
+            refused += 1
+            continue
+        if chance.random() < 0.3:
+            job_rows.record(library, job, Cancelled(at=NOW, by="t"))
+        else:
+            got += price
+    library.close()
+    return got, refused
+
+
+def test_many_processes_never_go_over(library: Library) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(4, mp_context=context) as processes:
+        outcomes = list(processes.map(_grab, [str(library.path)] * 4, range(4)))
+    kept = sum(got for got, _ in outcomes)
+    assert sum(refused for _, refused in outcomes) > 0
+    assert ledger.balance(library)[0] == pytest.approx(kept)
+    assert kept <= 1000.0 + 1e-6
+
+
+def test_what_is_taken_back_is_taken_from_the_day_of_its_start(library: Library) -> None:
+    """Days later it would make room that is not there, since the start no longer counts as pending."""
+    job = reserve(library, 100.0)
+    job = job_rows.record(library, job, LinkReady(at=NOW, md5=None, expires_at=None))
+    job = job_rows.record(library, job, FetchStarting(at=NOW, resuming=False))
+    later = NOW + timedelta(days=6)
+    refusal = FetchRefused(at=later, reason="slept", link_gone=False, not_before=later)
+    job_rows.record(library, job, refusal)
+    info = QuotaInfo(limit_km2=1000.0, used_km2=950.0, source="planet", as_of=later, account="us")
+    ledger.declare(library, info)
+    assert ledger.quota_of(library, "us", later).remaining_area_km2 == 0.0
+    with pytest.raises(OverQuota):
+        job_rows.add(library, [(job_of(60.0), [Created(at=later, km2=60.0)])], owner="t", by="t", now=later)
+
+
+def _spenders(folder: Path, processes: int, plans: int) -> None:
+    """Processes race with real downloads for a quota that holds about half of what they want."""
+    with running(pixel_size_m=240.0, quota_km2=6000.0) as sandbox:
+        environment = hand_over(folder / "scenes.json")
+        command = [sys.executable, spending.__file__, sandbox.url, sandbox.key, str(folder)]
+        started = [
+            subprocess.Popen([*command, str(number), str(plans)], env=environment, stdout=subprocess.PIPE, text=True)
+            for number in range(processes)
+        ]
+        words = [process.communicate(timeout=600)[0].split("\n") for process in started]
+        assert {process.returncode for process in started} == {0}
+        lines = [line for said in words for line in said if line]
+        assert len(lines) == processes * plans
+        assert {line.split(":")[0] for line in lines} == {"completed", "OverQuota"}
+        assert all("quota exceeded" in line for line in lines if line.startswith("OverQuota"))
+        assert sandbox.billed_km2() <= 6000.0 + FLOAT_KM2
+        library = Library(folder / "library.db")
+        check_money(library, sandbox.billed_km2())
+        assert sum(ledger.balance(library)) <= 6000.0 + FLOAT_KM2
+        charged = [(charge["item_id"], charge["asset_type"]) for charge in sandbox.charges()]
+        assert len(charged) == len(set(charged))
+        library.close()
+
+
+def test_processes_with_real_managers_never_go_over(tmp_path: Path) -> None:
+    _spenders(tmp_path, 4, 10)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_many_processes_with_real_managers_never_go_over(tmp_path: Path) -> None:
+    _spenders(tmp_path, 16, 50)
