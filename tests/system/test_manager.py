@@ -409,7 +409,7 @@ async def test_one_scene_that_lacks_the_type_fails_while_others_run(sandbox: Run
     assert [job.status for job in jobs] == [S.FAILED, S.COMPLETED]
     assert "activation failed" in jobs[0].error_message and "it has basic_" in jobs[0].error_message
     retried = await manager.retry_failed_downloads([jobs[0]])
-    assert [job.status for job in retried] == [S.COMPLETED]  # a retry asks Planet for the record, and Planet has it
+    assert [job.status for job in retried] == [S.FAILED]
 
 
 @pytest.mark.parametrize(
