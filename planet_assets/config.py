@@ -330,9 +330,16 @@ def _environment() -> dict[str, Any]:
             continue
         *sections, key = name.upper().removeprefix(PREFIX).lower().split("__")
         branch = tree
-        for section in sections:
-            branch = branch.setdefault(section, {})
-        branch[key] = json.loads(text) if text[:1] in "[{" else text
+        try:
+            for section in sections:
+                branch = branch.setdefault(section, {})
+            branch[key] = json.loads(text) if text[:1] in ("[", "{") else text
+        except (ValueError, TypeError, AttributeError):
+            raise Misused(
+                f"The environment variable {name} cannot be read.",
+                hint='A list is written as JSON: ["a", "b"]; a section has no value of its own.',
+                argument=name,
+            ) from None
     return tree
 
 

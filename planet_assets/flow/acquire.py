@@ -201,6 +201,7 @@ class Acquire:
 
     def _fetch(self, track: Track) -> Event:
         """Runs on a thread of its own until the body is whole, or something breaks."""
+        track.confirm()
         job, part = track.job, files.part_of(track.job)
         kept = placing.kept_link(part)
         link = self.asking.links.get(job.id)

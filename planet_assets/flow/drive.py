@@ -79,6 +79,15 @@ class Track:
             track._tell(after[track.job.id])
         return moved
 
+    def confirm(self) -> None:
+        """Make sure, before a request that may cost, that the job is still ours.
+
+        Raises:
+            LibraryLocked: another process moved it meanwhile.
+        """
+        with self._lock:
+            job_rows.confirm(self._library, self.job)
+
     def progress(self, bytes_done: int, size_bytes: int | None, *, keep: bool) -> None:
         """Note bytes on disk; written to the library only when `keep`."""
         with self._lock:

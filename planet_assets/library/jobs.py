@@ -148,6 +148,18 @@ def progress(library: Library, job: DownloadJob) -> None:
         raise _moved(job)
 
 
+def confirm(library: Library, job: DownloadJob) -> None:
+    """Make sure that the job is as we know it: whoever was suspended may have been thought dead.
+
+    Raises:
+        LibraryLocked: another process moved the job meanwhile.
+    """
+    query = sa.select(job_table.c.revision).where(job_table.c.id == job.id)
+    with library.read() as connection:
+        if connection.execute(query).scalar_one_or_none() != job.revision:
+            raise _moved(job)
+
+
 def _moved(job: DownloadJob) -> LibraryLocked:
     return LibraryLocked(f"Job {job.id} was moved by another process.", hint="It goes on there.")
 

@@ -41,7 +41,10 @@ def choose(
         Misused: no asset type, or one that none of the scenes has.
     """
     types = wanted_types(asset_types)
-    unique = list({item.ref: item for item in reversed(items)}.values())[::-1]
+    first: dict[tuple[str, str], Item] = {}
+    for item in items:
+        first.setdefault(item.ref, item)
+    unique = list(first.values())
     inside = [item for item in unique if roi is None or item.footprint.intersects(roi)]
     touching = {item.ref for item in inside}
     _refuse_unknown_types(inside, types)

@@ -242,7 +242,8 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
         case FetchAnswered(offset=offset):
             if charges.goes_on_free(job, offset):
                 return {"charge": "resumed"}
-            return {"charge": "answered", "resuming": False, "starts": job.starts + job.resuming}
+            paid_for = "answered" if offset == 0 else "resumed"
+            return {"charge": paid_for, "resuming": False, "starts": job.starts + job.resuming}
         case FetchRefused():
             return _refused(job, event)
         case LinkLost():
@@ -253,7 +254,7 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
             return {**_FRESH, "verified_by": event.how, "md5": event.md5 or job.md5}
         case Spoiled():
             tries = _again(job, event.error_kind, event.message, event.not_before)
-            anew = {**_NO_LINK, "status": _asks_anew(job)} if job.resuming else {}
+            anew = {**_NO_LINK, "status": _asks_anew(job)} if job.charge != "answered" else {}
             return {**_NO_BYTES, **tries, **anew, "attempts": 0, "spoiled": job.spoiled + 1}
         case Placed():
             return _placed(job, event)
