@@ -21,30 +21,31 @@ from hypothesis import strategies as st
 from managing import FLOAT_KM2, check_money, hand_over
 from sandboxes import running
 
-from planet_assets.exceptions import Misused, OverQuota, QuotaUnknown
+from planet_assets.exceptions import LibraryLocked, Misused, OverQuota, QuotaUnknown
+from planet_assets.library import accounts, ledger
 from planet_assets.library import jobs as job_rows
-from planet_assets.library import ledger
-from planet_assets.library.engine import Library
+from planet_assets.library.engine import Library, working
 from planet_assets.model.event import Cancelled, Created, FetchRefused, FetchStarting, LinkReady
 from planet_assets.model.job import DownloadJob, Terms
 from planet_assets.model.quota import QuotaInfo
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 NUMBERS = itertools.count()
+OURS: dict[str, Any] = {"owner": "t", "by": "t", "now": NOW}
 
 
-def job_of(km2: float, name: str = "", **terms: Any) -> DownloadJob:
+def job_of(km2: float, name: str = "", account: str = "us") -> DownloadJob:
     """A job for a scene of its own."""
     name = name or f"{next(NUMBERS)}-{threading.get_ident()}"
     asset = {"item_type": "PSScene", "scene_id": name, "asset_type": "ortho_udm2"}
     return DownloadJob(
         id=name,
         batch_id="b",
-        account="us",
+        account=account,
         clipped_path=None,
         roi_wkt=None,
         clipping=None,
-        terms=Terms(**terms),
+        terms=Terms(),
         km2=km2,
         created_at=NOW,
         updated_at=NOW,
@@ -240,3 +241,40 @@ def test_processes_with_real_managers_never_go_over(tmp_path: Path) -> None:
 @pytest.mark.timeout(7200)
 def test_many_processes_with_real_managers_never_go_over(tmp_path: Path) -> None:
     _spenders(tmp_path, 16, 50)
+
+
+def test_a_job_under_way_moves_with_its_account(library: Library) -> None:
+    """The key is seen to belong to a subscription while a job of it runs: nothing is counted in two places."""
+    account = accounts.account_of_key(library, "k") or "key:k"
+    [job] = job_rows.add(
+        library, [(job_of(100.0, account=account), [Created(at=NOW, km2=100.0)])], **OURS, allow_unknown=True
+    )
+    accounts.adopt(library, "k", "us")
+    job = job_rows.record(library, job, LinkReady(at=NOW, md5=None, expires_at=None))
+    job = job_rows.record(library, job, FetchStarting(at=NOW, resuming=False))
+    assert job.account == "us" and job_rows.get(library, job.id).account == "us"
+    assert ledger.balance(library, "us") == (0.0, 100.0)
+    assert ledger.balance(library, "key:k") == (0.0, 0.0)
+
+
+def test_a_job_that_another_moved_is_refused(library: Library) -> None:
+    job = reserve(library, 100.0)
+    job_rows.record(library, job, Cancelled(at=NOW, by="t"))
+    for work in (
+        lambda: job_rows.record(library, job, LinkReady(at=NOW, md5=None, expires_at=None)),
+        lambda: job_rows.progress(library, job),
+        lambda: job_rows.confirm(library, job),
+    ):
+        with pytest.raises(LibraryLocked, match="moved by another"):
+            work()
+    assert ledger.balance(library) == (0.0, 0.0)
+
+
+def test_a_claim_ends_with_its_run_and_not_before(library: Library) -> None:
+    with working() as mine, working() as theirs:
+        [job] = job_rows.add(library, [(job_of(1.0), [Created(at=NOW, km2=1.0)])], owner=mine, by="t", now=NOW)
+        assert job_rows.claim(library, [job.id], owner=theirs, now=NOW) == []
+        assert job_rows.held_elsewhere(library, [job.id], owner=theirs, now=NOW) == {job.id: mine}
+        assert job_rows.claim(library, [job.id], owner=theirs, now=NOW + job_rows.LEASE * 2) == [job]
+    with working() as next_run:
+        assert job_rows.claim(library, [job.id], owner=next_run, now=NOW) == [job]
