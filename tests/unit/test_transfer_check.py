@@ -41,7 +41,7 @@ def received(tmp_path: Path):
 def archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as written:
-        written.writestr("a.txt", "a")
+        written.writestr(zipfile.ZipInfo("a.txt"), "a")
     return buffer.getvalue()
 
 
@@ -101,6 +101,7 @@ def test_every_cut_of_a_tiff_is_noticed_without_a_digest(received, big, order):
         ("text", b"a", b""),
         ("tiff", TIFF, b"<html></html>"),
     ],
+    ids=["xml", "xml-utf16", "json", "json-list", "zip", "zip-short", "text", "text-empty", "tiff"],
 )
 def test_other_media_begin_and_end_as_they_should(received, media, good, bad):
     check(received(good), Promise(media=media))
