@@ -81,6 +81,20 @@ def required(name, extras=(), found=None):
     return found
 
 
+def test_migrations_are_one_chain_and_the_library_knows_its_end():
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from planet_assets.library.engine import HEAD
+
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "planet_assets" / "library" / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    assert script.get_heads() == [HEAD]
+    chain = [step.revision for step in script.walk_revisions()]
+    assert chain == sorted(chain, reverse=True), "the newest is recognised by its number"
+
+
 def test_few_packages_are_required():
     packages = required("planet-assets")
     assert "httpx" in packages and "starlette" not in packages
