@@ -127,10 +127,10 @@ class AssetManager:
         return self._door.month_report(month)
 
     def calculate_download_impact(
-        self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None
+        self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None, *, delivery: str | None = None
     ) -> DownloadImpact:
         """What fetching the scenes would cost; no network."""
-        return self._door.calculate_download_impact(scenes, roi, asset_types)
+        return self._door.calculate_download_impact(scenes, roi, asset_types, delivery=delivery)
 
     def plan(self, scenes: Scenes, asset_types: Sequence[str] | None = None, **options: Any) -> Plan:
         """The thing to look at and confirm before anything is spent."""

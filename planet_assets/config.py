@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     """Asset types to fetch when none are named."""
     output_dir: str = "./downloads"
     """Folder for files when none is named."""
-    delivery: Literal["data", "orders", "auto"] = "data"
+    delivery: Literal["data", "orders", "auto"] = "auto"
     """How Planet delivers: whole scenes by the Data API, cut and charged by the clip by orders, or the cheaper."""
     naming: Literal["planet", "asset"] = "planet"
     """File names: Planet's own, or `<item>_<asset_type>`."""

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from planet_assets import config as configuration
+from planet_assets.carrying import Carrier
 from planet_assets.exceptions import LibraryLocked, Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
 from planet_assets.flow import reconcile as reconciling
+from planet_assets.flow import replan
 from planet_assets.flow.clock import RealClock
-from planet_assets.flow.consent import Hook, ask_on_terminal, decide, may_ask_a_person, refuse_unpaid
-from planet_assets.flow.files import refuse_small_disk
-from planet_assets.flow.plan import Scenes, alike
-from planet_assets.flow.run import Runner, in_order
+from planet_assets.flow.consent import Hook, ask_on_terminal
+from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment, asset_info
 from planet_assets.flow.search import search as search_flow
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library
-from planet_assets.model.item import items_from
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
@@ -36,8 +35,6 @@ from planet_assets.planet.auth import PlanetAuth
 from planet_assets.wiring import Wiring
 
 REPLANS = 3
-STALE = timedelta(minutes=5)
-"""Age of a plan from which the quota is read again before anything is reserved."""
 
 
 class AssetManager:
@@ -172,16 +169,19 @@ class AssetManager:
         return reconciling.month(self.library, account, month, self._wires.clock.now())
 
     def calculate_download_impact(
-        self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None
+        self, scenes: Scenes, roi: Any = None, asset_types: Sequence[str] | None = None, *, delivery: str | None = None
     ) -> DownloadImpact:
         """What fetching the scenes would cost: km² by both routes, bytes, seconds. No network; the library is read.
 
         Args:
             scenes: GeoJSON features, as a search returns them.
-            roi: region of interest, lon/lat; scenes outside it are left out.
+            roi: region of interest to cut to, lon/lat; scenes outside it are left out.
             asset_types: what to fetch of each; the settings' otherwise.
+            delivery: as in `plan`.
         """
-        return planning.impact_of(self.library, self._wires.request(scenes, asset_types, roi=roi))
+        how = {"clip_to_roi": roi, "delivery": delivery}
+        request = self._wires.request(scenes, asset_types, **how)
+        return planning.impact_of(self.library, request, self._wires.clock.now())
 
     async def plan(
         self,
@@ -204,7 +204,11 @@ class AssetManager:
         files = {"output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
         request = self._wires.request(scenes, asset_types, **options, **files)
         quota = await self.get_quota_info()
-        return await asyncio.to_thread(planning.make_plan, self.library, request, quota, self._wires.clock.now())
+        now = self._wires.clock.now()
+        plan = await asyncio.to_thread(planning.make_plan, self.library, request, quota, now)
+        if gone := await self._wires.gone(plan.ordered):
+            plan = await asyncio.to_thread(planning.make_plan, self.library, request, quota, now, gone=gone)
+        return plan
 
     async def run(
         self,
@@ -231,18 +235,7 @@ class AssetManager:
             CannotAsk: nobody is there to answer.
         """
         allow = self.settings.quota.allow_unknown if allow_unknown_quota is None else allow_unknown_quota
-        hook = self._hook(confirm)
-        refuse_unpaid(plan, allow_unknown=allow or may_ask_a_person(hook))
-        await asyncio.to_thread(refuse_small_disk, plan)
-        decision = await decide(plan, hook, self._wires.clock.now())
-        account, terms = plan.quota.account, self._wires.terms(allow or decision.allow_unknown_quota)
-        with self._runner(max_concurrent, hook) as runner:
-            if not decision.proceed:
-                return JobList(in_order(plan, await runner.refuse(plan, decision, account, terms)))
-            refuse_unpaid(plan, allow_unknown=terms.allow_unknown_quota)
-            if self._wires.clock.now() - plan.made_at > STALE:
-                await self.get_quota_info()  # others spend too; the reservation looks at what is known last
-            return JobList(await runner.carry_out(plan, account, terms))
+        return await self._carrier(max_concurrent, self._hook(confirm)).carry_out(plan, allow_unknown=allow)
 
     async def activate_and_download_assets(
         self,
@@ -270,8 +263,8 @@ class AssetManager:
             confirm_download: False to skip the question, never the quota check.
             max_concurrent: downloads side by side.
             roi: region of interest; scenes outside it are left out.
-            delivery: "data" (full scenes are charged), "orders" (Planet clips, and charges the clip), or "auto" (the
-                cheaper one of each scene); the setting's word otherwise.
+            delivery: "auto" (with an ROI to cut to the cheaper route of each scene, else whole scenes), "data" (whole
+                scenes are charged) or "orders" (Planet clips, and charges the clip); the setting's word otherwise.
             naming: "planet" or "asset".
             allow_unknown_quota: True to go on when nobody can tell the quota.
 
@@ -324,7 +317,7 @@ class AssetManager:
                 hint="Resume it with a key of that subscription.",
                 argument="jobs",
             )
-        with self._runner(max_concurrent, self._hook(confirm)) as runner:
+        with self._carrier(max_concurrent, self._hook(confirm)).runner() as runner:
             taken = await runner.take_over([job.id for job in left if job.account == mine])
             return JobList(await runner.run_shown(taken))
 
@@ -337,17 +330,17 @@ class AssetManager:
         the plan counts, so `confirm=True` asks first.
         """
         done: list[DownloadJob] = []
-        for batch in alike(failed_jobs):
+        for batch in replan.alike(failed_jobs):
             features = [await self._wires.feature(job) for job in batch]
             scenes = list({feature["id"]: feature for feature in features}.values())
             try:
-                plan = await self.plan(scenes, [batch[0].asset_type], **planning.same_way(batch[0]))
+                plan = await self.plan(scenes, [batch[0].asset_type], **replan.same_way(batch[0]))
             except Misused as error:
                 if error.argument != "asset_types":
                     raise
                 done += batch  # none of the scenes has the type: that is how they failed, and nothing changed
                 continue
-            plan = planning.only(plan, {job.key for job in batch}, self._wires.clock.now())
+            plan = replan.only(plan, {job.key for job in batch}, self._wires.clock.now())
             done += await self.run(plan, confirm=confirm, max_concurrent=max_concurrent)
         return JobList(done)
 
@@ -358,7 +351,7 @@ class AssetManager:
         """
         ids = [job if isinstance(job, str) else job.id for job in jobs]
         tidy = self.settings.cleanup_temp_files
-        with self._runner(None, None) as runner:
+        with self._carrier(None, None).runner() as runner:
             return JobList(await runner.cancel(ids, by=by or self._wires.name, reason=reason, tidy=tidy))
 
     async def check_key(self) -> list[Subscription]:
@@ -400,21 +393,11 @@ class AssetManager:
             return self.get_user_confirmation if confirm else None
         return confirm
 
-    @contextmanager
-    def _runner(self, max_concurrent: int | None, hook: Hook | None) -> Iterator[Runner]:
-        one_at_a_time = asyncio.Lock()
-
-        async def consent(job: DownloadJob, km2: float) -> bool:
-            async with one_at_a_time:
-                return await self._agrees_to_more(job, km2, hook)
-
-        with self._wires.runner(max_concurrent, consent, self.progress_callback, self.show_progress) as runner:
-            yield runner
-
-    async def _agrees_to_more(self, job: DownloadJob, km2: float, hook: Hook | None) -> bool:
-        """Ask about cost that nobody has confirmed; with nobody to ask, agree only where the caller said so."""
-        if hook is None:
-            return True
-        quota, [item] = await self.get_quota_info(), items_from([await self._wires.feature(job)])
-        now = self._wires.clock.now()
-        return (await decide(planning.extra_plan(job, km2, item, quota, now), hook, now)).proceed
+    def _carrier(self, max_concurrent: int | None, hook: Hook | None) -> Carrier:
+        return Carrier(
+            wires=self._wires,
+            hook=hook,
+            callback=self.progress_callback,
+            show=self.show_progress,
+            max_concurrent=max_concurrent,
+        )

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from planet_assets import config as configuration
-from planet_assets.exceptions import Misused
+from planet_assets.exceptions import Gone, Misused, TryLater
 from planet_assets.flow import account as accounts
 from planet_assets.flow.acquire import Consent
 from planet_assets.flow.drive import Listener
@@ -20,11 +20,12 @@ from planet_assets.flow.run import Runner
 from planet_assets.library import items as item_rows
 from planet_assets.library.engine import Library, working
 from planet_assets.model.job import DownloadJob, Terms
+from planet_assets.model.plan import Want
 from planet_assets.model.ports import Clock
 from planet_assets.model.quota import Budget, QuotaInfo
 from planet_assets.planet.auth import PlanetAuth
 from planet_assets.planet.data import DataApi
-from planet_assets.planet.orders import OrdersApi
+from planet_assets.planet.orders import OrdersApi, brings
 from planet_assets.planet.quota import QuotaApi
 from planet_assets.planet.session import Session
 
@@ -97,6 +98,24 @@ class Wiring:
         """Whose quota the key spends from; Planet is asked where the library has not seen the key yet."""
         account = accounts.account_of(self.library(), self.auth.digest)
         return (await self.quota()).account if account.startswith("key:") else account
+
+    async def gone(self, wants: Sequence[Want]) -> set[tuple[str, str, str]]:
+        """Orders, each with an item id and asset type, that do not bring these wants any more; costs nothing."""
+        asked: dict[str, list[tuple[str, str]]] = {}
+        for want in wants:
+            if want.standing is not None:
+                asked.setdefault(want.standing.id, []).append((want.item.id, want.asset_type))
+        missing = set[tuple[str, str, str]]()
+        for order_id, files in asked.items():
+            try:
+                order = await self.orders().get(order_id)
+            except Gone:
+                missing |= {(order_id, *file) for file in files}
+            except TryLater:
+                continue  # nobody can tell now; a job that finds nothing fails at no charge
+            else:
+                missing |= {(order_id, *file) for file in files if not brings(order, *file)}
+        return missing
 
     async def feature(self, job: DownloadJob) -> dict[str, Any]:
         """A scene's record from the library, or from Planet."""

@@ -23,7 +23,7 @@ from planet_assets.cli.output import Face
 def clip(source: str, roi: str, output: str, overwrite: bool, **typed: Any) -> int:
     """Clip a GeoTIFF to a region, on its own grid: no library, no key, no network."""
     from planet_assets.export.vector import roi_of
-    from planet_assets.flow.plan import read_clipping
+    from planet_assets.flow.cutting import read_clipping
     from planet_assets.raster.clip import clip as cut_raster
     from planet_assets.view.units import human_bytes
 

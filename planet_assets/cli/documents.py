@@ -46,6 +46,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "files": [asdict(price) for price in plan.impact.wants],
         "already_held": [{**_want(want), "held_path": want.held_path} for want in plan.already_held],
         "under_way": [{**_want(want), "job": job_id} for want, job_id in plan.under_way],
+        "ordered": [{**_want(want), "order": want.standing.id if want.standing else None} for want in plan.ordered],
+        "later": None if plan.later is None else plan.later.as_dict(),
         "lacking": [{**_want(want), "reason": reason} for want, reason in plan.lacking],
     }
 
@@ -64,6 +66,7 @@ def job_document(job: DownloadJob) -> dict[str, Any]:
         "file": job.downloaded_file_path,
         "original_file": job.original_file_path,
         "clipped_file": job.clipped_file_path,
+        "order": job.order_id,
         "clip_outcome": job.clip_outcome,
         "held_already": job.held_copy is not None,
         "size_bytes": job.size_bytes,

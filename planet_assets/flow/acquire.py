@@ -343,10 +343,13 @@ class Acquire:
 
     def _use_held(self, job: DownloadJob) -> Event:
         source, target = Path(job.held_copy or ""), Path(job.path)
+        placing.ensure_folder(Path(job.clipped_path or job.path).parent)
         placing.ensure_folder(target.parent)
         self._refuse_foreign_clip(job)
         if not source.exists():
             raise Gone(f"The file the library held, {source}, is gone.", hint="Plan again.")
+        if source == target and job.route == "orders" and job.md5 and not placing.same_bytes(source, job.md5):
+            raise Corrupt(f"{source} is not what it was when it was fetched.", hint="Move it away and plan again.")
         how = "present" if target.exists() and source.samefile(target) else files.link_or_copy(source, target, job.md5)
         return Placed(at=self.clock.now(), size_bytes=target.stat().st_size, digest=job.md5 or "", how=how)
 

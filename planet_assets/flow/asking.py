@@ -6,6 +6,7 @@ A link lives in memory; it never enters a row or a log.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -111,6 +112,17 @@ class Asking:
         self._under_way.pop(key, None)
         if not done.cancelled():
             done.exception()  # whoever asked may be gone; then nobody else looks at it
+
+    async def look(self, job: DownloadJob, asset_types: Iterable[str]) -> None:
+        """See that Planet has and permits all these assets of the job's scene.
+
+        Raises:
+            NotYet: one may come.
+            ActivationFailed, PermissionMissing: one will not.
+        """
+        assets = await self.assets(job)
+        for asset_type in asset_types:
+            self._wanted(assets, replace(job, asset_type=asset_type))
 
     def _wanted(self, assets: dict[str, Asset], job: DownloadJob) -> Asset:
         asset = assets.get(job.asset_type)

@@ -11,7 +11,7 @@ import asyncio
 import json
 import tempfile
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -24,13 +24,15 @@ from planet_assets.exceptions import (
     Corrupt,
     Declined,
     LinkExpired,
+    Misused,
     NetworkError,
+    PermissionMissing,
     ServerError,
     Throttled,
     TryLater,
     Unsafe,
 )
-from planet_assets.flow.drive import Moves, Track
+from planet_assets.flow.drive import Moves, Track, event_of
 from planet_assets.library.engine import Library
 from planet_assets.model.asset import AssetStatus, Link, Promise
 from planet_assets.model.event import (
@@ -46,6 +48,7 @@ from planet_assets.model.job import DownloadJob
 from planet_assets.model.order import Delivered, Order
 from planet_assets.model.ports import Clock
 from planet_assets.planet.orders import OrdersApi, aoi_of, delivered, manifest_link, order_body
+from planet_assets.rules.bundles import BUNDLES
 from planet_assets.rules.charges import TOLERANCE_KM2
 from planet_assets.rules.lifecycle import exhausted
 
@@ -85,6 +88,8 @@ class Ordering:
     """Job id -> the link in hand; shared with the Data route."""
     consent: Callable[[DownloadJob, float], Awaitable[bool]]
     """Asked before a job spends more than was confirmed."""
+    look: Callable[[DownloadJob, Iterable[str]], Awaitable[None]]
+    """Raises when Planet does not have these assets of a job's scene now."""
     grace: timedelta
     """How long an order whose answer was lost may take to show up in Planet's list."""
     first_look_s: float
@@ -105,7 +110,10 @@ class Ordering:
             placing = Placing(name=name, members=frozenset(one.job.id for one in members), task=task)
             self._placing[group] = placing
             task.add_done_callback(_heard)
-        await asyncio.shield(placing.task)
+        try:
+            await asyncio.shield(placing.task)
+        except (PermissionMissing, Misused) as error:
+            raise _with_prices(error, track.job) from None
 
     async def find(self, track: Track) -> None:
         """Look for the order by its name; only when the grace time is over, missing means missing."""
@@ -155,6 +163,9 @@ class Ordering:
 
     async def _placed(self, name: str, tracks: Sequence[Track]) -> None:
         """Record the intent of every job of the group, ask once, and record for all of them what came of it."""
+        tracks = await self._there(tracks)
+        if not tracks:
+            return
         body = _body(name, [track.job for track in tracks])
         consented = await self._consented([track.job for track in tracks])
 
@@ -176,6 +187,19 @@ class Ordering:
                 raise
             return
         await self._all(name, OrderPlaced(at=self.clock.now(), order_id=order.id))
+
+    async def _there(self, tracks: Sequence[Track]) -> list[Track]:
+        """Those whose scene has what its bundle brings; what waited is looked at, and waits on if it must."""
+        ready = []
+        for track in tracks:
+            if track.job.status is AssetStatus.WAITING:
+                try:
+                    await self.look(track.job, BUNDLES.get(track.job.bundle or "", (track.job.asset_type,)))
+                except AssetError as error:
+                    await asyncio.to_thread(track.record, event_of(error, track.job, self.clock.now()))
+                    continue
+            ready.append(track)
+        return ready
 
     async def _consented(self, jobs: Sequence[DownloadJob]) -> dict[str, float]:
         """What is agreed to on top of what was confirmed: by job, km².
@@ -276,6 +300,13 @@ class Ordering:
 
     def _mine(self, job: DownloadJob, files: Sequence[Delivered]) -> Delivered | None:
         return next((one for one in files if (one.item_id, one.asset_type) == (job.scene_id, job.asset_type)), None)
+
+
+def _with_prices(error: PermissionMissing | Misused, job: DownloadJob) -> AssetError:
+    """The refusal with what the order would have cost, and what the other route costs."""
+    ordered, whole = max(job.order_km2, job.km2), job.whole_km2
+    price = f"The order would have cost {ordered:,.2f} km²; by delivery='data' the scene costs {whole:,.2f} km²."
+    return type(error)(f"{error.message} Nothing was charged.", hint=price)
 
 
 def _group(job: DownloadJob) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,19 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planet_assets.exceptions import Misused
-from planet_assets.export.vector import roi_of
+from planet_assets.flow.cutting import read_region
+from planet_assets.flow.known import Key, Known, bare, look_up
 from planet_assets.library import copies, jobs
 from planet_assets.library.engine import Library
 from planet_assets.model.item import Feature, Item, items_from
-from planet_assets.model.job import Clipping, DownloadJob, purchase
-from planet_assets.model.plan import DownloadImpact, Plan, Want, WantImpact
+from planet_assets.model.job import Clipping
+from planet_assets.model.plan import DownloadImpact, Plan, Want
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.selection import Chosen
 from planet_assets.rules import allowance, naming
 from planet_assets.rules.aoi import Aoi, acceptable
 from planet_assets.rules.area import buffered
 from planet_assets.rules.bundles import assignment
-from planet_assets.rules.choose import choose, wanted_types, with_ground
+from planet_assets.rules.choose import may_come, wanted_types
 from planet_assets.rules.estimate import estimate, routed, types_of
 
 if TYPE_CHECKING:
@@ -54,8 +54,14 @@ class Request:
     """The region as Planet's clip takes it; None where Planet is not to clip."""
     naming: str = "planet"
     """planet or asset."""
-    route: str = "data"
+    route: str = "auto"
     """data, orders, or auto for the cheaper one of each scene."""
+    tools: str = ""
+    """What else Planet is to do to the files, as JSON; empty for nothing."""
+    recodes: bool = False
+    """True when the way a cut file is written was asked for, which Planet's clip does not follow."""
+    why_data: str = ""
+    """Why Planet cannot clip, in words, where auto takes whole scenes for that."""
     repeat: str = "each"
     """Whether a repeated download charges again."""
     concurrent: int = 3
@@ -73,7 +79,7 @@ def read_request(
     roi: Any = None,
     clip_to_roi: Any = None,
     clipping_config: Mapping[str, Any] | None = None,
-    delivery: str = "data",
+    delivery: str = "auto",
 ) -> Request:
     """The arguments of the public face, read and checked; nothing is asked of anyone.
 
@@ -83,9 +89,7 @@ def read_request(
     region, clipping = read_region(roi, clip_to_roi, clipping_config)
     if delivery not in DELIVERIES:
         raise Misused(f"delivery={delivery!r} is not known.", hint="Use data, orders or auto.", argument="delivery")
-    aoi = None
-    if region is not None and clipping is not None and delivery != "data":
-        aoi = acceptable(buffered(region, clipping.buffer_m))
+    aoi, why_data = _planets_cut(region, clipping, delivery)
     return Request(
         items=tuple(items_from(scenes)),
         asset_types=tuple(wanted_types(asset_types)),
@@ -95,28 +99,57 @@ def read_request(
         aoi=aoi,
         naming=naming,
         route=delivery,
+        recodes=bool({"output_format", "compression", "create_overview"} & (clipping_config or {}).keys()),
+        why_data=why_data,
         repeat=repeat,
         concurrent=concurrent,
     )
 
 
-def impact_of(library: Library | None, request: Request) -> DownloadImpact:
+def _planets_cut(region: BaseGeometry | None, clipping: Clipping | None, delivery: str) -> tuple[Aoi | None, str]:
+    """The region for Planet's clip, or why auto takes whole scenes where Planet cannot cut as is wanted.
+
+    Raises:
+        Misused: Planet cannot cut like that, and an order was asked for.
+    """
+    if region is None or clipping is None or delivery == "data":
+        return None, ""
+    try:
+        if clipping.extent == "tiles":
+            raise Misused(
+                "extent='tiles' needs pixels outside the ROI, which Planet cuts away.",
+                hint="Use extent='window', or delivery='data'.",
+                argument="clipping_config",
+            )
+        return acceptable(buffered(region, clipping.buffer_m)), ""
+    except Misused as error:
+        if delivery == "orders":
+            raise
+        return None, error.message
+
+
+def impact_of(library: Library | None, request: Request, now: datetime) -> DownloadImpact:
     """What a request would cost; the library tells what is held already."""
-    chosen = _chosen(library, request)[0]
-    return _impact(library, request, chosen)
+    return _impact(library, request, look_up(library, request, now).chosen)
 
 
-def make_plan(library: Library, request: Request, quota: QuotaInfo, now: datetime) -> Plan:
-    """The thing a person confirms.
+def make_plan(
+    library: Library, request: Request, quota: QuotaInfo, now: datetime, *, gone: Collection[tuple[str, str, str]] = ()
+) -> Plan:
+    """The thing a person confirms; `gone` names files of orders, by order, item and type, that are lost.
 
     Raises:
         Misused: an asset type that no scene has.
         Unsafe: a scene id that cannot be part of a file name.
     """
-    chosen, held, under_way = _chosen(library, request)
+    known = look_up(library, request, now, gone=gone)
+    chosen = known.chosen
     impact = _impact(library, request, chosen)
-    namer = _Namer(library, request, _bundles(impact, chosen))
-    lacking = tuple((namer.want(item, asset_type), reason) for item, asset_type, reason in chosen.lacking)
+    coming = tuple((bare(item), name) for item, name, _ in chosen.lacking if may_come(item, name, now))
+    later = _impact(library, request, Chosen(fetch=coming)) if coming else None
+    bundles = _bundles(impact, chosen) | (_bundles(later, Chosen(fetch=coming)) if later is not None else {})
+    namer = _Namer(library, request, bundles, known)
+    free = [(item, name, (*item.ref, name)) for item, name in chosen.held]
     return Plan(
         id=uuid.uuid4().hex,
         made_at=now,
@@ -127,35 +160,17 @@ def make_plan(library: Library, request: Request, quota: QuotaInfo, now: datetim
         asset_types=request.asset_types,
         roi_wkt=None if request.roi is None else request.roi.wkt,
         delivery=request.route,
-        already_held=tuple(
-            namer.want(item, asset_type, held=held.get((*item.ref, asset_type)))
-            for item, asset_type in chosen.held
-            if (*item.ref, asset_type) not in under_way
-        ),
+        already_held=tuple(namer.want(item, name) for item, name, key in free if key in known.held),
         under_way=tuple(
-            (namer.want(item, asset_type, cut=under_way[*item.ref, asset_type][1]), under_way[*item.ref, asset_type][0])
-            for item, asset_type in chosen.held
-            if (*item.ref, asset_type) in under_way
+            (namer.want(item, name), known.moving[key][0])
+            for item, name, key in free
+            if key in known.moving and key not in known.held
         ),
-        lacking=lacking,
+        ordered=tuple(namer.want(item, name) for item, name, key in free if key in known.standing),
+        lacking=tuple((namer.want(item, name), reason) for item, name, reason in chosen.lacking),
+        later=later,
         items=request.items,
     )
-
-
-def _chosen(
-    library: Library | None, request: Request
-) -> tuple[Chosen, Mapping[copies.Key, copies.Held], Mapping[copies.Key, tuple[str, bool]]]:
-    """What to fetch, what is held, and which jobs are under way already, each with whether Planet cuts its file."""
-    keys = [(*item.ref, asset_type) for item in request.items for asset_type in wanted_types(request.asset_types)]
-    wkt = None if request.aoi is None else request.aoi.geometry.wkt
-    held = {} if library is None else copies.held(library, keys, cut=naming.roi_digest(wkt) if wkt else "")
-    wanted = set(keys)
-    moving = {} if library is None else jobs.unfinished_keys(library)
-    regions = ("", purchase(("", "", ""), "orders", wkt)[3])
-    under_way = {bought: job_id for bought, job_id in moving.items() if bought[3] in regions and bought[:3] in wanted}
-    ours = {bought[:3]: (job_id, bought[3] != "") for bought, job_id in sorted(under_way.items(), reverse=True)}
-    chosen = choose(request.items, request.asset_types, roi=request.roi, held=held.keys() | ours.keys())
-    return chosen if request.aoi is None else with_ground(chosen, request.aoi.geometry), held, ours
 
 
 def _impact(library: Library | None, request: Request, chosen: Chosen) -> DownloadImpact:
@@ -166,15 +181,16 @@ def _impact(library: Library | None, request: Request, chosen: Chosen) -> Downlo
         learned={} if library is None else jobs.bytes_per_km2(library),
         concurrent=request.concurrent,
     )
-    if request.route == "data":
-        return figures
+    if request.route == "data" or (request.route == "auto" and request.aoi is None):
+        note = f"Whole scenes: {request.why_data}"
+        return replace(figures, assumptions=(*figures.assumptions, note)) if request.why_data else figures
     impact = routed(figures, chosen, cheapest=request.route == "auto", clips=request.aoi is not None)
     more = 0.0 if request.aoi is None else request.aoi.added_km2
     note = f"The ROI was simplified for Planet's clip, which adds {more:,.4f} km² to each scene at the most."
     return replace(impact, assumptions=(*impact.assumptions, note)) if more > 0 else impact
 
 
-def _bundles(impact: DownloadImpact, chosen: Chosen) -> dict[copies.Key, str]:
+def _bundles(impact: DownloadImpact, chosen: Chosen) -> dict[Key, str]:
     """Asset -> bundle, of what is delivered by the Orders route."""
     ordered = {one.item_id for one in impact.wants if one.route == "orders"}
     return {
@@ -191,8 +207,10 @@ class _Namer:
 
     library: Library
     request: Request
-    bundles: Mapping[copies.Key, str]
+    bundles: Mapping[Key, str]
     """What is ordered, by which bundle."""
+    known: Known
+    """What the library knows."""
     _known: dict[Path, copies.Held] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -206,12 +224,43 @@ class _Namer:
         ]
         self._known = copies.at(self.library, names)
 
-    def want(self, item: Item, asset_type: str, *, held: copies.Held | None = None, cut: bool = False) -> Want:
-        """`cut`: Planet is cutting it already, for a job under way."""
-        request = self.request
-        bundle = self.bundles.get((*item.ref, asset_type))
-        if bundle is not None or cut or (held is not None and held.cut):
+    def want(self, item: Item, asset_type: str) -> Want:
+        """An asset with its paths, by the way it is had."""
+        key = (*item.ref, asset_type)
+        held, bundle = self.known.held.get(key), self.bundles.get(key)
+        _, cut_by_another = self.known.moving.get(key, ("", False))
+        if held is not None and held.region_wkt is not None:
+            return self._cut_from(item, asset_type, held)
+        if bundle is not None or cut_by_another or key in self.known.standing or (held is not None and held.cut):
             return self._ordered(item, asset_type, bundle, held)
+        return self._whole(item, asset_type, held)
+
+    def _cut_from(self, item: Item, asset_type: str, held: copies.Held) -> Want:
+        """A file to be cut here from a held clip that covers the region."""
+        wkt, clipping = self._aoi_wkt(), self._recoding()
+        path = self.request.folder / self._name(item, asset_type)
+        return Want(
+            item=item,
+            asset_type=asset_type,
+            roi_wkt=wkt,
+            clipping=clipping,
+            route="orders",
+            path=str(held.path),
+            clipped_path=str(self._clipped(path, wkt or "", clipping)),
+            held_path=str(held.path),
+            held_digest=held.digest,
+        )
+
+    def _aoi_wkt(self) -> str | None:
+        return None if self.request.aoi is None else self.request.aoi.geometry.wkt
+
+    def _recoding(self) -> Clipping:
+        """How a file that Planet cut is written anew; its region has the buffer in it."""
+        return replace(self.request.clipping or Clipping(), buffer_m=0.0)
+
+    def _whole(self, item: Item, asset_type: str, held: copies.Held | None) -> Want:
+        """A whole file, cut here where a region was given."""
+        request = self.request
         clipping = request.clipping if naming.is_raster(asset_type) else None
         wkt = request.roi.wkt if request.roi is not None and clipping is not None else None
         path = request.folder / self._name(item, asset_type)
@@ -228,23 +277,36 @@ class _Namer:
 
     def _ordered(self, item: Item, asset_type: str, bundle: str | None, held: copies.Held | None) -> Want:
         """A file that Planet cuts, or has cut; whole where no region was given."""
-        wkt = None if self.request.aoi is None else self.request.aoi.geometry.wkt
-        path = self.request.folder / self._name(item, asset_type)
-        if wkt is not None:
-            plain = path.with_name(naming.ordered_name(path.name))
-            digest, known = naming.roi_digest(wkt), self._known.get(plain)
+        wkt, name = self._aoi_wkt(), self._name(item, asset_type)
+        path = self.request.folder / name
+        if wkt is not None or self.request.tools:
+            plain = path.with_name(self._planets_name(name, asset_type))
+            digest, known = naming.roi_digest(wkt or "", self.request.tools or None), self._known.get(plain)
             other = known is not None and known.cut != digest
-            path = path.with_name(naming.ordered_name(path.name, digest)) if other else plain
+            path = path.with_name(self._planets_name(name, asset_type, digest)) if other else plain
+        standing = self.known.standing.get((*item.ref, asset_type))
+        recodes = self.request.recodes and wkt is not None and naming.is_raster(asset_type)
+        clipping = self._recoding() if recodes else None
+        clipped = self._clipped(self.request.folder / name, wkt or "", clipping) if recodes else None
         return Want(
             item=item,
             asset_type=asset_type,
             roi_wkt=wkt,
+            clipping=clipping,
             route="orders",
-            bundle=bundle,
+            bundle=bundle or (standing.bundle if standing is not None else None),
+            tools=self.request.tools,
+            standing=standing,
+            other=None if held is not None or self.request.tools else self._whole(item, asset_type, None),
             path=str(path),
+            clipped_path=None if clipped is None else str(clipped),
             held_path=None if held is None else str(held.path),
             held_digest=None if held is None else held.digest,
         )
+
+    def _planets_name(self, name: str, asset_type: str, digest: str = "") -> str:
+        """The name of a file that Planet has changed, with Planet's suffixes."""
+        return naming.ordered_name(name, digest)
 
     def _name(self, item: Item, asset_type: str) -> str:
         return naming.file_name(item.id, asset_type, self.request.naming)
@@ -256,153 +318,3 @@ class _Namer:
         if known is None or known.cut == digest:
             return plain
         return path.with_name(naming.clipped_name(path.name, digest))
-
-
-def read_region(
-    roi: Any, clip_to_roi: Any, options: Mapping[str, Any] | None
-) -> tuple[BaseGeometry | None, Clipping | None]:
-    """The region of interest and how to cut, from the arguments of the public face.
-
-    `clip_to_roi` is a region, or True with `roi=`, or False or None; `clipping_config["clip_to_roi"] = False` also
-    leaves files whole.
-
-    Raises:
-        Misused: True without a region, or what a region or an option cannot be.
-    """
-    clipping = read_clipping(options)
-    if clip_to_roi is True and roi is None:
-        raise Misused("clip_to_roi=True needs roi=.", hint="Or give the region itself.", argument="clip_to_roi")
-    wanted = clip_to_roi not in (None, False) if isinstance(clip_to_roi, bool | None) else True
-    wanted = wanted and bool((options or {}).get("clip_to_roi", True))
-    named = clip_to_roi if not isinstance(clip_to_roi, bool) and clip_to_roi is not None else roi
-    region = None if named is None else roi_of(named)
-    return region, clipping if wanted and region is not None else None
-
-
-def alike(jobs: Sequence[DownloadJob]) -> list[list[DownloadJob]]:
-    """Jobs that were asked for in the same way, together: same asset type, route, folder, ROI and cut."""
-    groups: dict[tuple[object, ...], list[DownloadJob]] = {}
-    for job in jobs:
-        groups.setdefault((job.asset_type, job.route, Path(job.path).parent, job.roi_wkt, job.clipping), []).append(job)
-    return list(groups.values())
-
-
-def read_clipping(options: Mapping[str, object] | None) -> Clipping:
-    """The wiki's `clipping_config` as a `Clipping`.
-
-    Raises:
-        Misused: an unknown key, or a value that cannot be meant; by name.
-    """
-    known = {"clip_to_roi", "buffer_meters", "output_format", "compression", "create_overview", "extent"}
-    given = dict(options or {})
-    for key in given:
-        if key not in known:
-            raise Misused(
-                f"clipping_config has an unknown key {key!r}.",
-                hint=f"Known: {', '.join(sorted(known))}.",
-                argument="clipping_config",
-            )
-    formats = {"gtiff": "GTiff", "geotiff": "GTiff", "cog": "COG"}
-    return Clipping(
-        buffer_m=_metres(given.get("buffer_meters", 0.0)),
-        output_format=formats[_one_of(given.get("output_format", "GTiff"), formats, "output_format")],
-        compression=_one_of(given.get("compression") or "none", ("lzw", "deflate", "zstd", "none"), "compression")
-        if "compression" in given
-        else "deflate",
-        overviews=bool(given.get("create_overview", False)),
-        extent=_one_of(given.get("extent", "window"), ("window", "tiles"), "extent"),
-    )
-
-
-def _metres(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e6:
-        raise Misused(f"buffer_meters={value!r} is not a number of metres.", argument="clipping_config")
-    return float(value)
-
-
-def _one_of(value: object, allowed: Sequence[str] | Mapping[str, str], name: str) -> str:
-    word = str(value).lower()
-    if word not in allowed:
-        raise Misused(f"{name}={value!r} is not known.", hint=f"Use one of {', '.join(allowed)}.", argument=name)
-    return word
-
-
-def only(plan: Plan, keys: Collection[tuple[str, str, str]], now: datetime) -> Plan:
-    """The part of a plan that is about these assets, priced and judged anew."""
-    wants = tuple(want for want in plan.wants if want.key in keys)
-    pairs = {(want.item.id, want.asset_type) for want in wants}
-    prices = tuple(one for one in plan.impact.wants if (one.item_id, one.asset_type) in pairs)
-    impact = replace(
-        plan.impact,
-        wants=prices,
-        scene_count=len({one.item_id for one in prices}),
-        data_km2=math.fsum(one.data_km2 for one in prices),
-        orders_km2=math.fsum(one.orders_km2 for one in prices),
-        bytes_low=sum(one.bytes_low for one in prices),
-        bytes_high=sum(one.bytes_high for one in prices),
-    )
-    return replace(
-        plan,
-        wants=wants,
-        impact=impact,
-        verdict=allowance.judge_impact(plan.quota, impact),
-        already_held=tuple(want for want in plan.already_held if want.key in keys),
-        under_way=tuple((want, job_id) for want, job_id in plan.under_way if want.key in keys),
-        lacking=tuple((want, reason) for want, reason in plan.lacking if want.key in keys),
-        made_at=now,
-    )
-
-
-def extra_plan(job: DownloadJob, km2: float, item: Item, quota: QuotaInfo, now: datetime) -> Plan:
-    """What to ask when going on with a job costs more than was confirmed."""
-    price = WantImpact(
-        item_id=job.scene_id,
-        asset_type=job.asset_type,
-        data_km2=km2,
-        orders_km2=km2,
-        overlap_km2=math.nan,
-        bytes_low=0,
-        bytes_high=job.size_bytes or 0,
-    )
-    impact = DownloadImpact(
-        route=job.route,
-        wants=(price,),
-        scene_count=1,
-        data_km2=km2,
-        orders_km2=km2,
-        bytes_high=job.size_bytes or 0,
-        assumptions=(
-            f"{job.scene_id} was charged {job.spent_km2:,.2f} km² already; starting over may charge it again.",
-        ),
-    )
-    want = Want(item=item, asset_type=job.asset_type, route=job.route, path=job.path)
-    return Plan(
-        id=job.id,
-        made_at=now,
-        wants=(want,),
-        impact=impact,
-        verdict=allowance.judge(quota, km2),
-        quota=quota,
-        asset_types=(job.asset_type,),
-        items=(item,),
-    )
-
-
-def same_way(job: DownloadJob) -> dict[str, Any]:
-    """The arguments of the public face that ask for a job's asset in the same way again."""
-    cut = job.clipping
-    options = cut and {
-        "buffer_meters": cut.buffer_m,
-        "output_format": cut.output_format,
-        "compression": cut.compression,
-        "create_overview": cut.overviews,
-        "extent": cut.extent,
-    }
-    path = Path(job.path)
-    return {
-        "output_dir": path.parent,
-        "delivery": job.route,
-        "clip_to_roi": job.roi_wkt,
-        "clipping_config": options,
-        "naming": "asset" if job.asset_type in path.name else "planet",
-    }

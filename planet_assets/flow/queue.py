@@ -29,7 +29,8 @@ from planet_assets.exceptions import (
 from planet_assets.export.vector import feature_of
 from planet_assets.flow import account as accounts
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
-from planet_assets.flow.plan import Scenes, read_region
+from planet_assets.flow.cutting import read_region
+from planet_assets.flow.plan import Scenes
 from planet_assets.library import jobs as job_rows
 from planet_assets.library import queue as rows
 from planet_assets.library.engine import Library, working

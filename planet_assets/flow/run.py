@@ -106,12 +106,13 @@ class Runner:
         now = self.clock.now()
         new = [(job, [Created(at=now, km2=job.km2)]) for job in _jobs_of(plan.wants, plan, account, terms, now)]
         held = _jobs_of(plan.already_held, plan, account, terms, now)
-        lacking = _jobs_of([want for want, _ in plan.lacking], plan, account, terms, now)
-        told = [_lacks(want, reason, plan.delivery, now) for want, reason in plan.lacking]
+        ordered = _jobs_of(plan.ordered, plan, account, terms, now)
+        lacking = _jobs_of([want for want, _ in plan.lacking], plan, account, terms, now, waiting=True)
+        told = [_lacks(want, reason, now) for want, reason in plan.lacking]
         return await self._added(
             [
                 *new,
-                *((job, [Created(at=now, km2=0.0)]) for job in held),
+                *((job, [Created(at=now, km2=0.0)]) for job in (*held, *ordered)),
                 *((job, [Created(at=now, km2=0.0), event]) for job, event in zip(lacking, told, strict=True)),
             ],
             now,
@@ -121,7 +122,7 @@ class Runner:
     async def refuse(self, plan: Plan, decision: Decision, account: str, terms: Terms) -> list[DownloadJob]:
         """Keep a declined plan's jobs as cancelled; nothing was reserved."""
         now = self.clock.now()
-        wants = [*plan.wants, *plan.already_held, *(want for want, _ in plan.lacking)]
+        wants = [*plan.wants, *plan.already_held, *plan.ordered, *(want for want, _ in plan.lacking)]
         ended = [Created(at=now, km2=0.0), Cancelled(at=now, by=decision.by, reason=decision.reason)]
         return await self._added([(job, ended) for job in _jobs_of(wants, plan, account, terms, now)], now)
 
@@ -174,6 +175,7 @@ class Runner:
             threads=threads,
             tracks=tracks,
             links=asking.links,
+            look=asking.look,
             consent=self.consent,
             grace=self.order_grace,
             first_look_s=self.order_look_s,
@@ -280,11 +282,17 @@ class Throttle:
         return True
 
 
-def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now: datetime) -> list[DownloadJob]:
-    """A job for every want; what the library holds costs nothing."""
+def _jobs_of(
+    wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now: datetime, *, waiting: bool = False
+) -> list[DownloadJob]:
+    """A job for every want; what the library holds, or an order brings already, costs nothing.
+
+    What waits is ordered by itself when it is there.
+    """
     wants = list(wants)
-    groups = _order_groups(wants, plan)
-    bearing = {(one.item_id, one.asset_type) for one in plan.impact.wants if one.orders_km2 > 0}
+    groups = _order_groups(wants, plan, "w" if waiting else "")
+    impacts = [plan.impact, *([plan.later] if plan.later is not None else [])]
+    bearing = {(one.item_id, one.asset_type) for impact in impacts for one in impact.wants if one.orders_km2 > 0}
     return [
         DownloadJob(
             id=uuid.uuid4().hex,
@@ -300,8 +308,13 @@ def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now:
             clipping=want.clipping if want.clipped_path is not None else None,
             terms=terms,
             bundle=want.bundle,
+            tools=want.tools,
+            order_id=None if want.standing is None else want.standing.id,
+            order_name=None if want.standing is None else want.standing.name,
+            order_asked_at=None if want.standing is None else want.standing.placed_at,
             order_group=groups.get(want.key),
             order_km2=_order_km2(want),
+            whole_km2=full_km2(want.item, want.asset_type) if want.route == "orders" else 0.0,
             km2=_exact_km2(want, bears=(want.item.id, want.asset_type) in bearing),
             created_at=now,
             updated_at=now,
@@ -312,7 +325,7 @@ def _jobs_of(wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now:
     ]
 
 
-def _order_groups(wants: Sequence[Want], plan: Plan) -> dict[tuple[str, str, str], str]:
+def _order_groups(wants: Sequence[Want], plan: Plan, mark: str) -> dict[tuple[str, str, str], str]:
     """Asset -> name of the group it is ordered in: one bundle, and no more items than an order should carry."""
     names: dict[tuple[str, str, str], str] = {}
     bundles = dict.fromkeys((want.item.item_type, want.bundle) for want in wants if want.bundle is not None)
@@ -320,13 +333,13 @@ def _order_groups(wants: Sequence[Want], plan: Plan) -> dict[tuple[str, str, str
         mine = [want for want in wants if (want.item.item_type, want.bundle) == (item_type, bundle)]
         for part, ids in enumerate(chunks(list(dict.fromkeys(want.item.id for want in mine)))):
             members = set(ids)
-            names |= {want.key: f"pa-{plan.id[:12]}-{number}-{part}" for want in mine if want.item.id in members}
+            names |= {want.key: f"pa-{plan.id[:12]}-{mark}{number}-{part}" for want in mine if want.item.id in members}
     return names
 
 
 def _exact_km2(want: Want, *, bears: bool) -> float:
     """What Planet will charge, exactly; the impact's sums are quick. One file of a bundle bears the charge of all."""
-    if want.held_path is not None:
+    if want.held_path is not None or want.standing is not None:
         return 0.0
     if want.route == "data":
         return full_km2(want.item, want.asset_type)
@@ -335,7 +348,7 @@ def _exact_km2(want: Want, *, bears: bool) -> float:
 
 def _order_km2(want: Want) -> float:
     """What an order charges for the item in the want's bundle."""
-    if want.route == "data" or want.held_path is not None:
+    if want.route == "data" or want.held_path is not None or want.standing is not None:
         return 0.0
     from shapely import from_wkt
 
@@ -350,9 +363,9 @@ def _lies_elsewhere(job: DownloadJob, want: Want) -> bool:
     return done and there != (want.path, want.clipped_path, want.roi_wkt, cut)
 
 
-def _lacks(want: Want, reason: str, delivery: str, now: datetime) -> Event:
-    """A scene that was to be ordered does not wait: it would come by the Data route, at a price nobody has seen."""
-    if delivery == "data" and may_come(want.item, want.asset_type, now):
+def _lacks(want: Want, reason: str, now: datetime) -> Event:
+    """A scene that may come waits; what it charges is asked about when it is there."""
+    if may_come(want.item, want.asset_type, now):
         return NotThereYet(at=now, reason=reason, look_again_at=now + LOOK_AGAIN)
     return Failed(at=now, error_kind="PermissionMissing", message=f"activation failed: {reason}")
 

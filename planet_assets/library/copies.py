@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from planet_assets.library.engine import Library
-from planet_assets.library.schema import copy, site
+from planet_assets.library.schema import copy, job, site
 from planet_assets.model.job import DownloadJob
 from planet_assets.rules.naming import roi_digest
 
@@ -32,6 +33,10 @@ class Held:
     """md5 of its bytes."""
     size_bytes: int
     """Its length when it was recorded."""
+    job_id: str | None = None
+    """The job that made it."""
+    region_wkt: str | None = None
+    """The region Planet cut it to; None for whole files and for cuts made here."""
 
     @property
     def is_there(self) -> bool:
@@ -42,9 +47,32 @@ class Held:
             return False
 
 
-def write(connection: sa.Connection, job: DownloadJob, *, cut: bool, at: datetime) -> None:
-    """Record the whole or the cut file of a job, in the caller's transaction."""
-    path = Path(job.clipped_path if cut and job.clipped_path else job.path)
+def write_placed(connection: sa.Connection, done: DownloadJob, *, at: datetime) -> None:
+    """Record the file that Planet made for a job, in the caller's transaction; one held elsewhere stays what it was."""
+    if done.path == done.held_copy and done.route == "orders":
+        return
+    changed = done.route == "orders" and (done.roi_wkt is not None or done.tools)
+    cut = roi_digest(done.roi_wkt or "", done.tools or None) if changed else ""
+    _write(connection, done, Path(done.path), cut=cut, digest=done.digest, verified_by=done.verified_by, at=at)
+
+
+def write_clipped(connection: sa.Connection, done: DownloadJob, *, at: datetime) -> None:
+    """Record the file that was cut here for a job, in the caller's transaction."""
+    cut = roi_digest(done.roi_wkt or "", done.clipping)
+    path = Path(done.clipped_path or done.path)
+    _write(connection, done, path, cut=cut, digest=None, verified_by="cut here", at=at)
+
+
+def _write(
+    connection: sa.Connection,
+    done: DownloadJob,
+    path: Path,
+    *,
+    cut: str,
+    digest: str | None,
+    verified_by: str | None,
+    at: datetime,
+) -> None:
     site_id = _site_id(connection, path.parent)
     where = sa.and_(copy.c.site_id == site_id, copy.c.path == path.name)
     connection.execute(sa.delete(copy).where(where))
@@ -52,33 +80,59 @@ def write(connection: sa.Connection, job: DownloadJob, *, cut: bool, at: datetim
         sa.insert(copy).values(
             site_id=site_id,
             path=path.name,
-            item_type=job.item_type,
-            item_id=job.scene_id,
-            asset_type=job.asset_type,
-            cut=roi_digest(job.roi_wkt or "", job.clipping) if cut else "",
-            digest=None if cut and job.route == "data" else job.digest,
-            size_bytes=job.file_bytes,
-            verified_by="cut here" if cut and job.route == "data" else job.verified_by,
-            job_id=job.id,
+            item_type=done.item_type,
+            item_id=done.scene_id,
+            asset_type=done.asset_type,
+            cut=cut,
+            digest=digest,
+            size_bytes=done.file_bytes,
+            verified_by=verified_by,
+            job_id=done.id,
             recorded_at=at,
         )
     )
 
 
-def held(library: Library, keys: Collection[Key], *, cut: str = "") -> dict[Key, Held]:
+def held(library: Library, keys: Collection[Key], *, cut: str = "", whole: bool = True) -> dict[Key, Held]:
     """Files that the library knows and that still lie where they were, by asset.
 
     Args:
         library: where to look.
         keys: the assets.
         cut: digest of a region: files that Planet cut to it count where there is no whole one.
+        whole: False where whole files do not serve.
     """
     wanted = set(keys)
     found: dict[Key, Held] = {}
     for one in sorted(_rows(library, {key[1] for key in wanted}), key=lambda one: one.cut != ""):
-        ours = not one.cut or (one.cut == cut and one.digest is not None)
+        ours = (whole and not one.cut) or (one.cut != "" and one.cut == cut and one.digest is not None)
         if one.key in wanted and ours and one.key not in found and one.is_there:
             found[one.key] = one
+    return found
+
+
+def clips(library: Library, keys: Collection[Key], *, tools: str = "") -> dict[Key, list[Held]]:
+    """Files that Planet cut with the same tools and that still lie where they were, by asset, the latest first."""
+    wanted, found = set(keys), dict[Key, list[Held]]()
+    rows = [one for one in _rows(library, {key[1] for key in wanted}) if one.key in wanted and one.cut and one.digest]
+    regions = _regions(library, {one.job_id for one in rows if one.job_id})
+    for one in reversed(rows):
+        region = regions.get(one.job_id or "")
+        if region is not None and roi_digest(region, tools or None) == one.cut and one.is_there:
+            found.setdefault(one.key, []).append(replace(one, region_wkt=region))
+    return found
+
+
+def _regions(library: Library, job_ids: Collection[str]) -> dict[str, str]:
+    """Job id -> region, of jobs that were cut at Planet and by nothing else."""
+    ids, found = list(job_ids), dict[str, str]()
+    with library.read() as connection:
+        for start in range(0, len(ids), 500):
+            query = sa.select(job.c.id, job.c.state).where(job.c.id.in_(ids[start : start + 500]))
+            for job_id, text in connection.execute(query):
+                state = json.loads(text)
+                if state["route"] == "orders" and state["roi_wkt"]:
+                    found[job_id] = state["roi_wkt"]
     return found
 
 
@@ -114,6 +168,7 @@ def _held(row: sa.Row[tuple[object, ...]]) -> Held:
         cut=values["cut"],
         digest=values["digest"],
         size_bytes=values["size_bytes"],
+        job_id=values["job_id"],
     )
 
 

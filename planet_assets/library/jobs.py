@@ -126,9 +126,10 @@ def _moved_by(connection: sa.Connection, job: DownloadJob, event: Event, by: str
         ledger.take(connection, account, extra, now=event.at, allow_unknown=allow)
     connection.execute(sa.update(job_table).where(*mine).values(_row(after)))
     _write_event(connection, job, after, event, by)
-    if isinstance(event, Placed | Clipped):
-        at_planet = after.route == "orders" and after.roi_wkt is not None
-        copies.write(connection, after, cut=isinstance(event, Clipped) or at_planet, at=event.at)
+    if isinstance(event, Placed):
+        copies.write_placed(connection, after, at=event.at)
+    if isinstance(event, Clipped):
+        copies.write_clipped(connection, after, at=event.at)
     return after
 
 
@@ -276,7 +277,8 @@ def _unfinished_keys(connection: sa.Connection) -> dict[Purchase, str]:
     moving = {}
     for item_type, scene_id, asset_type, text, job_id in found:
         state = json.loads(text)
-        moving[purchase((item_type, scene_id, asset_type), state["route"], state["roi_wkt"])] = job_id
+        key = (item_type, scene_id, asset_type)
+        moving[purchase(key, state["route"], state["roi_wkt"], state.get("tools", ""))] = job_id
     return moving
 
 

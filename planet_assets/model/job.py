@@ -86,10 +86,14 @@ class DownloadJob:
     """Counts the events recorded; guards the row."""
     bundle: str | None = None
     """Product bundle that delivers it; None by the Data route."""
+    tools: str = ""
+    """What else Planet does to the files, as JSON; empty for nothing."""
     order_group: str | None = None
     """Jobs of one group are ordered together; None by the Data route."""
     order_km2: float = 0.0
     """What an order charges for the item and bundle; `km2` is that for one job of them, and 0 for the others."""
+    whole_km2: float = 0.0
+    """What the Data route would charge instead of an order."""
     order_name: str | None = None
     """Our name of the latest order that was about to be placed for it."""
     order_id: str | None = None
@@ -152,7 +156,7 @@ class DownloadJob:
     @property
     def purchase(self) -> Purchase:
         """What a charge is for: the asset, and by the Orders route the region it is clipped to."""
-        return purchase(self.key, self.route, self.roi_wkt)
+        return purchase(self.key, self.route, self.roi_wkt, self.tools)
 
     @property
     def progress_percentage(self) -> float:
@@ -180,7 +184,7 @@ class DownloadJob:
         """The cut file, cut here or at Planet; None until completed, and where nothing was cut."""
         if self.status is not AssetStatus.COMPLETED:
             return None
-        if self.route == "orders":
+        if self.route == "orders" and (self.clipped_path is None or self.clip_outcome != "cut"):
             return Path(self.path)
         return Path(self.clipped_path) if self.clip_outcome == "cut" and self.clipped_path else None
 
@@ -193,9 +197,9 @@ class DownloadJob:
         return shown.jobs([self])
 
 
-def purchase(key: tuple[str, str, str], route: str, roi_wkt: str | None) -> Purchase:
-    """What a charge is for: the asset, and by the Orders route the region it is clipped to, as eight hex digits."""
-    region = roi_wkt if route == "orders" and roi_wkt is not None else ""
+def purchase(key: tuple[str, str, str], route: str, roi_wkt: str | None, tools: str = "") -> Purchase:
+    """What a charge is for: the asset, and by the Orders route the region and the tools, as eight hex digits."""
+    region = f"{roi_wkt or ''}{tools}" if route == "orders" else ""
     return *key, hashlib.sha256(region.encode()).hexdigest()[:8] if region else ""
 
 

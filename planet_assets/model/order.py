@@ -56,6 +56,20 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An order that was charged: what it brings is fetched without another."""
+
+    id: str
+    """Planet's id."""
+    name: str
+    """Its name."""
+    placed_at: datetime
+    """When it was placed, UTC."""
+    bundle: str | None
+    """Product bundle; None where several or none is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """One file of an order's manifest, matched with its link."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from planet_assets.model import shown
 from planet_assets.model.item import Item
 from planet_assets.model.job import Clipping
+from planet_assets.model.order import Standing
 from planet_assets.model.quota import QuotaInfo
 
 
@@ -30,6 +31,12 @@ class Want:
     """How Planet delivers: data or orders."""
     bundle: str | None = None
     """Product bundle that delivers it; None by the Data route."""
+    tools: str = ""
+    """What else Planet does to the file, as JSON; empty for nothing."""
+    standing: Standing | None = None
+    """An order that was charged already and brings it."""
+    other: Want | None = None
+    """The same asset by the Data route, for when Planet refuses the order."""
     path: str = ""
     """Absolute path of the whole file to come."""
     clipped_path: str | None = None
@@ -196,14 +203,18 @@ class Plan:
     """The asset types that were asked for."""
     roi_wkt: str | None = None
     """What the files are cut to, lon/lat WKT."""
-    delivery: str = "data"
+    delivery: str = "auto"
     """How Planet was to deliver: data, orders or auto."""
     already_held: tuple[Want, ...] = ()
     """What the library already holds; it is linked or copied, at no charge."""
     under_way: tuple[tuple[Want, str], ...] = ()
     """What a job of the library is fetching already, with the job's id; its quota is reserved, nothing is added."""
+    ordered: tuple[Want, ...] = ()
+    """What an order that was charged already brings; it is fetched from there, at no charge."""
     lacking: tuple[tuple[Want, str], ...] = ()
     """What cannot be had now, each with the reason."""
+    later: DownloadImpact | None = None
+    """What would be charged for what is lacking and may come; asked about again when it is there."""
     items: tuple[Item, ...] = field(default=(), repr=False)
     """The scenes looked at, for pictures."""
 

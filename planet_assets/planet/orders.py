@@ -11,6 +11,7 @@ from planet_assets.exceptions import ServerError, Unsafe
 from planet_assets.model.asset import Link
 from planet_assets.model.item import parse_time
 from planet_assets.model.order import Delivered, Order, Result
+from planet_assets.rules.naming import file_name
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -158,6 +159,16 @@ def delivered(order: Order, manifest: object) -> list[Delivered]:
         for entry in entries
         if isinstance(path := entry.get("path"), str) and path in links
     ]
+
+
+def brings(order: Order, item_id: str, asset_type: str) -> bool:
+    """True when an order holds the file, by its name in the results, or may still bring it."""
+    if not order.is_final:
+        return True
+    stem, _, suffix = file_name(item_id, asset_type).rpartition(".")
+    names = [result.name.rpartition("/")[2] for result in order.results]
+    there = any(name.startswith(stem) and name.endswith(f".{suffix}") for name in names)
+    return order.state in ("success", "partial") and there
 
 
 def _delivered(entry: Mapping[str, Any], link: Link) -> Delivered:

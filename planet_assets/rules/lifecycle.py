@@ -89,7 +89,14 @@ _ENDS: dict[type[Event], AssetStatus] = {
 }
 
 TABLE: Mapping[AssetStatus, Mapping[type[Event], AssetStatus]] = {
-    S.PENDING: {**_ASKING, **_ENDS, OrderPlacing: S.ORDERING, Delayed: S.PENDING, TakenOver: S.PENDING},
+    S.PENDING: {
+        **_ASKING,
+        **_ENDS,
+        OrderPlacing: S.ORDERING,
+        OrderRunning: S.ORDERING,
+        Delayed: S.PENDING,
+        TakenOver: S.PENDING,
+    },
     S.WAITING: {**_ASKING, **_ENDS, OrderPlacing: S.ORDERING, Delayed: S.WAITING, TakenOver: S.WAITING},
     S.ORDERING: {
         **_ENDS,
@@ -169,6 +176,8 @@ def next_step(job: DownloadJob, now: datetime) -> Step:
             return UseHeld()
         case S.ORDERING:
             return FindOrder() if job.order_id is None else PollOrder()
+        case _ if job.order_id is not None:
+            return PollOrder()  # an order of an earlier job brings it
         case _ if job.route == "orders":
             return PlaceOrder()
         case S.ACTIVATING if job.activation_asked_at is None:

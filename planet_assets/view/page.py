@@ -17,7 +17,7 @@ from planet_assets.rules import budgets
 from planet_assets.view import marks
 from planet_assets.view.marks import AMBER, BLUE, GREEN, GREY, RED
 from planet_assets.view.tables import PROSE, Grid, cell_km2, common_folder, impact_grid, outcome
-from planet_assets.view.text import ROUTE_CHARGES, WHY_UNKNOWN, left_out, obstacles, quota_title, source_of
+from planet_assets.view.text import ROUTE_CHARGES, WHY_UNKNOWN, left_out, left_out_of, obstacles, quota_title, source_of
 from planet_assets.view.units import count, exact_km2, human_bytes, human_duration, human_km2, human_time, plain
 
 PLAN_COLOUR = "#8b5fbf"
@@ -74,7 +74,7 @@ def plan_html(plan: Plan) -> str:
             for reason in obstacles(plan)
             if plan.quota.is_known or plan.verdict.word == "over"
         ),
-        marks.points("Left out, not charged", left_out(plan.impact, plan.lacking, plan.under_way)),
+        marks.points("Left out, not charged", left_out_of(plan)),
         _scenes(impact_grid(plan.impact, list(items.values())), plan.impact),
         marks.points("Assumed", plan.impact.assumptions),
     )

@@ -109,7 +109,11 @@ def _size_lines(impact: DownloadImpact) -> list[str]:
 
 
 def left_out(
-    impact: DownloadImpact, lacking: Sequence[tuple[Want, str]] = (), under_way: Sequence[tuple[Want, str]] = ()
+    impact: DownloadImpact,
+    lacking: Sequence[tuple[Want, str]] = (),
+    under_way: Sequence[tuple[Want, str]] = (),
+    ordered: Sequence[Want] = (),
+    later: DownloadImpact | None = None,
 ) -> list[str]:
     """What is not fetched and not charged, each kind in one sentence with its reason."""
     sentences = []
@@ -119,6 +123,9 @@ def left_out(
     if under_way:
         names = named(f"{want.item.id} {want.asset_type}" for want, _ in under_way)
         sentences.append(f"Under way already: {count(len(under_way), 'file')} (0 km² more): {names}")
+    if ordered:
+        names = named(f"{want.item.id} {want.asset_type}" for want in ordered)
+        sentences.append(f"Ordered before: {count(len(ordered), 'file')} (0 km²), fetched from that order: {names}")
     if impact.outside:
         sentences.append(f"Outside the ROI: {count(len(impact.outside), 'scene')}: {named(impact.outside)}")
     if impact.duplicates:
@@ -129,11 +136,19 @@ def left_out(
     for (asset_type, reason), ids in reasons.items():
         scenes = count(len(ids), "scene")
         sentences.append(f"Cannot be had now: {asset_type} of {scenes}: {named(ids)}: {plain(reason)}")
+    if later is not None:
+        files, price = count(len(later.wants), "file"), exact_km2(later.area_km2)
+        sentences.append(f"Waiting: {files} may come; then asked about, {price} by the {later.route} route")
     return sentences
 
 
+def left_out_of(plan: Plan) -> list[str]:
+    """`left_out` of a whole plan."""
+    return left_out(plan.impact, plan.lacking, plan.under_way, plan.ordered, plan.later)
+
+
 def _left_out_lines(plan: Plan) -> list[str]:
-    lines = [line for sentence in left_out(plan.impact, plan.lacking, plan.under_way) for line in _entry(sentence)]
+    lines = [line for sentence in left_out_of(plan) for line in _entry(sentence)]
     return ["", "Left out, not charged:", *lines] if lines else []
 
 

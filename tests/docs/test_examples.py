@@ -31,11 +31,11 @@ def command(name, *arguments):
     return [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
 
 
-def run(name, *arguments, sandbox, folder, code=0):
+def run(name, *arguments, sandbox, folder, code=0, delivery="auto"):
     done = subprocess.run(
         command(name, *arguments),
         cwd=folder,
-        env=environment(sandbox, folder),
+        env=environment(sandbox, folder) | {"PLANET_ASSETS__DELIVERY": delivery},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -77,7 +77,7 @@ def sandbox():
 def test_minimal_asks_and_fetches(sandbox, tmp_path):
     output = run_at_terminal("minimal.py", "y", sandbox=sandbox, folder=tmp_path)
     assert "DOWNLOAD CONFIRMATION" in output and output.count("completed") == 3
-    assert len(list((tmp_path / "milan").glob("*_clipped.tif"))) == 3
+    assert len(list((tmp_path / "milan").glob("*_clip.tif"))) == 3
 
 
 def test_minimal_spends_nothing_after_a_no(sandbox, tmp_path):
@@ -110,18 +110,18 @@ def test_automation_agrees_and_declines(sandbox, tmp_path):
 
 def test_robust_tries_again(sandbox, tmp_path):
     sandbox.fault("assets-empty", count=1)
-    output = run("robust.py", sandbox=sandbox, folder=tmp_path)
+    output = run("robust.py", sandbox=sandbox, folder=tmp_path, delivery="data")
     assert "Trying 1 of 4 again" in output and output.count("completed") == 4
-    again = run("robust.py", sandbox=sandbox, folder=tmp_path)
+    again = run("robust.py", sandbox=sandbox, folder=tmp_path, delivery="data")
     assert again.count("completed") == 4
     assert len(sandbox.charges()) == 4, "what is held is not fetched twice"
 
 
 def test_robust_takes_what_the_quota_allows(tmp_path):
-    with sandboxes.running(quota_km2=1500.0) as poor:
+    with sandboxes.running(quota_km2=150.0) as poor:
         output = run("robust.py", sandbox=poor, folder=tmp_path)
         assert "The quota allows" in output and "completed" in output
-        assert 0 < poor.billed_km2() <= 1500
+        assert 0 < poor.billed_km2() <= 150
 
 
 def test_batches_stop_before_the_quota_is_used_up(tmp_path):

@@ -94,10 +94,13 @@ async def one_process(library, clock, planet, jobs, threads):
     async def agrees(job, km2):
         return True
 
+    async def there(job, asset_types):
+        return None
+
     tracks = [Track(job, library, by="test", tell=lambda job: None) for job in jobs]
     ordering = Ordering(
         api=planet, library=library, clock=clock, fetcher=None, threads=threads, tracks=tracks, links={},
-        consent=agrees, grace=GRACE, first_look_s=0.01,
+        consent=agrees, look=there, grace=GRACE, first_look_s=0.01,
     )  # fmt: skip
 
     async def perform(step, track):

@@ -118,11 +118,11 @@ def test_the_demo_shows_the_whole_path_and_costs_nothing_twice(tmp_path: Path) -
     desk = Desk(tmp_path, environment={"PL_API_KEY": "PLAKmine", "PLANET_ASSETS__OUTPUT_DIR": str(tmp_path / "mine")})
     first = desk.run("demo", "--pixel-size", 120, "--latency", 0)
     assert first.code == 0, first.out + first.err
-    for words in ("DOWNLOAD CONFIRMATION", "(y/n): y", "The orders route would charge", "EPSG:32632", "Our ledger"):
+    for words in ("DOWNLOAD CONFIRMATION", "(y/n): y", "The data route would charge", "EPSG:32632", "Our ledger"):
         assert words in first.out
     [bill] = re.findall(r"own bill +([\d,.]+) km²", first.out)
     assert f"{bill} km² spent, 0 km² reserved" in first.out
-    assert len(list((tmp_path / "demo" / "scenes").glob("*_clipped.tif"))) == 6
+    assert len(list((tmp_path / "demo" / "scenes").glob("*_clip.tif"))) == 6
     assert len(list((tmp_path / "demo" / "quicklooks").glob("*.png"))) == 3
     assert not (tmp_path / "mine").exists()
     assert not (tmp_path / "library.db").exists()

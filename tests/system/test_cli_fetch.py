@@ -70,7 +70,7 @@ def test_plan_says_both_prices_verdict_and_quota(desk: Desk, scenes: Path) -> No
     assert document["quota"]["remaining_km2"] == pytest.approx(100_000)
     assert len(document["files"]) == 4
     text = desk.run("plan", scenes, "--clip", desk.roi, "--text").out
-    assert "The orders route would charge" in text
+    assert "The data route would charge" in text
     assert "Remaining" in text
     assert desk.sandbox and desk.sandbox.billed_km2() == 0
 
@@ -95,7 +95,7 @@ def test_search_pipes_into_download(desk: Desk) -> None:
     assert answer.code == 0, answer.err
     jobs = answer.json()["jobs"]
     assert [job["status"] for job in jobs] == ["completed"] * 2
-    assert all(Path(job["clipped_file"]).is_file() and Path(job["original_file"]).is_file() for job in jobs)
+    assert all(Path(job["clipped_file"]).is_file() and job["original_file"] is None for job in jobs)
     assert {Path(job["file"]).parent for job in jobs} == {desk.folder / "out"}
     assert answer.json()["spent_km2"] == pytest.approx(desk.sandbox.billed_km2(), rel=1e-3)
 

@@ -1,0 +1,118 @@
+"""What the library knows of wanted assets: held whole or cut, being fetched, ordered before; none is bought again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from planet_assets.library import copies, jobs, orders
+from planet_assets.library.engine import Library
+from planet_assets.model.item import Item
+from planet_assets.model.job import purchase
+from planet_assets.model.order import Standing
+from planet_assets.model.selection import Chosen
+from planet_assets.rules import naming
+from planet_assets.rules.choose import SMALLEST_KM2, choose, wanted_types, with_ground
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from planet_assets.flow.plan import Request
+
+Key = copies.Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is to be fetched, and how the rest is had without buying it."""
+
+    chosen: Chosen
+    """Scenes and asset types, sorted."""
+    held: Mapping[Key, copies.Held] = field(default_factory=dict)
+    """Files that are held: whole, cut to the same region, or with `region_wkt` cut to one that covers it."""
+    moving: Mapping[Key, tuple[str, bool]] = field(default_factory=dict)
+    """Jobs that fetch an asset already, each with whether Planet cuts its file."""
+    standing: Mapping[Key, Standing] = field(default_factory=dict)
+    """Orders that were charged and bring an asset."""
+
+
+def look_up(
+    library: Library | None, request: Request, now: datetime, *, gone: Collection[tuple[str, str, str]] = ()
+) -> Known:
+    """Sort the wanted assets by what the library knows.
+
+    Args:
+        library: where to look; None where there is none.
+        request: what is wanted.
+        now: the present.
+        gone: files of orders, by order, item and type, that are not to be had any more.
+
+    Raises:
+        Misused: an asset type that no scene has.
+    """
+    keys = [(*item.ref, asset_type) for item in request.items for asset_type in wanted_types(request.asset_types)]
+    held, moving, standing = dict[Key, copies.Held](), dict[Key, tuple[str, bool]](), dict[Key, Standing]()
+    if library is not None:
+        held = _held(library, request, keys)
+        moving = _moving(library, request, set(keys))
+        left = [key for key in keys if key not in held and key not in moving]
+        found = _standing(library, request, left, now)
+        standing = {key: order for key, order in found.items() if (order.id, *key[1:]) not in gone}
+    known = held.keys() | moving.keys() | standing.keys()
+    chosen = choose(request.items, request.asset_types, roi=request.roi, held=known)
+    if request.aoi is not None:
+        chosen = with_ground(chosen, request.aoi.geometry)
+    return Known(chosen=chosen, held=held, moving=moving, standing=standing)
+
+
+def _held(library: Library, request: Request, keys: list[Key]) -> dict[Key, copies.Held]:
+    wkt = None if request.aoi is None else request.aoi.geometry.wkt
+    cut = naming.roi_digest(wkt or "", request.tools or None) if wkt or request.tools else ""
+    held = copies.held(library, keys, cut=cut, whole=not request.tools)
+    if request.aoi is None:
+        return held
+    rasters = [key for key in keys if key not in held and naming.is_raster(key[2])]
+    items = {item.ref: item for item in request.items}
+    for key, clips in copies.clips(library, rasters, tools=request.tools).items():
+        covering = next((one for one in clips if _covers(one, items[key[:2]], request.aoi.geometry)), None)
+        if covering is not None:
+            held[key] = covering
+    return held
+
+
+def _covers(clip: copies.Held, item: Item, aoi: BaseGeometry) -> bool:
+    """True when a clip holds all ground of the item that is wanted, but for less than Planet clips to."""
+    from shapely import from_wkt
+
+    from planet_assets.model.geometry import only_areas
+    from planet_assets.rules.area import geodesic_km2
+
+    missing = item.footprint.intersection(aoi).difference(from_wkt(clip.region_wkt))
+    return geodesic_km2(only_areas(missing)) < SMALLEST_KM2
+
+
+def _moving(library: Library, request: Request, wanted: set[Key]) -> dict[Key, tuple[str, bool]]:
+    wkt = None if request.aoi is None else request.aoi.geometry.wkt
+    exact = purchase(("", "", ""), "orders", wkt, request.tools)[3]
+    regions = {exact} if request.tools else {"", exact}
+    found = {
+        bought: job_id
+        for bought, job_id in jobs.unfinished_keys(library).items()
+        if bought[3] in regions and bought[:3] in wanted
+    }
+    return {bought[:3]: (job_id, bought[3] != "") for bought, job_id in sorted(found.items(), reverse=True)}
+
+
+def _standing(library: Library, request: Request, keys: list[Key], now: datetime) -> dict[Key, Standing]:
+    if request.aoi is None and not request.tools:
+        return {}
+    wkt = None if request.aoi is None else request.aoi.geometry.wkt
+    region = purchase(("", "", ""), "orders", wkt, request.tools)[3]
+    return orders.standing(library, keys, dict.fromkeys(keys, region), now=now)
+
+
+def bare(item: Item) -> Item:
+    """The item as if nothing were lacking, to price what may come later."""
+    return replace(item, assets=(), permissions=None)
