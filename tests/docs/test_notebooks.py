@@ -48,7 +48,7 @@ def test_the_first_scene(tmp_path):
     for picture in outputs(notebook, "image/png"):
         assert base64.b64decode(picture)[:8] == b"\x89PNG\r\n\x1a\n"
     assert "(0.0, 4)" in outputs(notebook, "text/plain"), "the same plan again costs nothing"
-    assert len(list((tmp_path / "first_scene").glob("*_clipped.tif"))) == 4
+    assert len(list((tmp_path / "first_scene").glob("*_clip.tif"))) == 4
 
 
 def test_quota_without_surprises(tmp_path):
