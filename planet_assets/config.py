@@ -268,7 +268,7 @@ def network_words(settings: Settings) -> dict[str, str]:
 
 def without_password(text: str) -> str:
     """The text with user and password taken out of every address in it."""
-    return re.sub(r"//[^/@\s]+@", "//***@", text)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", re.sub(r"//\S+@", "//***@", text))
 
 
 def _is_here(url: str) -> bool:

@@ -6,7 +6,8 @@ AssetError                      anything below; `str(error)` says what is wrong 
 │   ├── Throttled               Planet asked us to slow down
 │   ├── ServerError             Planet failed to answer (5xx, malformed answers)
 │   ├── NotYet                  Planet will have it later (embargo, SR some hours after)
-│   └── LibraryLocked           another process holds the library or the job
+│   ├── LibraryLocked           another process holds the library or the job
+│   └── LibraryAway             the library's server does not answer
 ├── LinkExpired                 ask Planet for a fresh link, then go on
 ├── QuotaError
 │   ├── OverQuota               "quota exceeded": `shortfall_km2` are missing
@@ -75,6 +76,10 @@ class NotYet(TryLater):
 
 class LibraryLocked(TryLater):
     """Another process holds the library or the job."""
+
+
+class LibraryAway(TryLater):
+    """The library's server does not answer, so what was being recorded may or may not have been."""
 
 
 class LinkExpired(AssetError):

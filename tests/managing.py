@@ -73,10 +73,11 @@ def _covers(item: dict[str, Any]) -> bool:
 
 
 def settings(sandbox_url: str, folder: Path, **more: Any) -> dict[str, Any]:
-    """Settings for short pauses and a library in the folder; by the Data route unless a test says otherwise."""
+    """Settings for short pauses and the Data route; the library is in the folder unless a process is told of another."""
     quick = {"retry_delay": 0.02, "timeout": 5.0, "output_dir": str(folder / "out"), "delivery": "data"}
     limits = {"search": 1000.0, "activation": 1000.0, "download": 1000.0}
-    home = {"library": str(folder / "library.db"), "planet": {"api_url": sandbox_url}, "rate_limits": limits}
+    library = os.environ.get("LIBRARY_OF_TEST") or str(folder / "library.db")
+    home = {"library": library, "planet": {"api_url": sandbox_url}, "rate_limits": limits}
     return {**quick, **home, **more}
 
 

@@ -10,7 +10,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from planet_assets.exceptions import (
     DiskProblem,
     DownloadFailed,
     Gone,
+    LibraryAway,
     LibraryLocked,
     NetworkError,
     NotYet,
@@ -95,7 +96,8 @@ class Track:
             self.job = replace(self.job, bytes_done=bytes_done, size_bytes=size)
             job = self.job
             if keep:
-                job_rows.progress(self._library, job)
+                with suppress(LibraryAway):
+                    job_rows.progress(self._library, job)
         self._tell(job)
 
 
@@ -138,7 +140,7 @@ async def turn(track: Track, perform: Perform, clock: Clock) -> bool:
 async def _do(step: Step, track: Track, perform: Perform, clock: Clock) -> Event | None:
     try:
         return await perform(step, track)
-    except LibraryLocked:
+    except (LibraryLocked, LibraryAway):
         raise
     except AssetError as error:
         return event_of(error, track.job, clock.now())

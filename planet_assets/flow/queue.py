@@ -228,7 +228,8 @@ class DownloadQueue:
     def _next(self, account: str, seen: set[int]) -> QueueEntry | None:
         now = self._clock.now()
         entries = rows.listed(self._door.library, account=account, open_only=True)
-        left = [entry.id for entry in entries if rows.is_left_behind(entry, now)]
+        by_lease = self._door.library.lease_time(now)
+        left = [entry.id for entry in entries if rows.is_left_behind(entry, by_lease)]
         return queueing.due(entries, now, left_behind=left, seen=seen)
 
     async def _work(self, entry: QueueEntry, turn: _Round) -> JobList | None:

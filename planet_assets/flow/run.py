@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planet_assets.exceptions import LibraryLocked
+from planet_assets.exceptions import DiskProblem, LibraryAway, LibraryLocked
 from planet_assets.flow import files
 from planet_assets.flow.acquire import Acquire, Consent
 from planet_assets.flow.asking import Asking, Assets
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S = 30.0
 LOCKED_PAUSE_S = 1.0
+AWAY_PATIENCE_S = 300.0
+"""How long a run waits for a library that does not answer."""
 LOOK_AGAIN = timedelta(days=1)
 
 
@@ -203,7 +205,8 @@ class Runner:
             await steps.close()
             await asyncio.to_thread(threads.shutdown)
             ids = [track.job.id for track in tracks]
-            await asyncio.to_thread(job_rows.let_go, self.library, ids, owner=self.owner)
+            with suppress(LibraryLocked, LibraryAway, DiskProblem):  # a claim ends with its run all the same
+                await asyncio.to_thread(job_rows.let_go, self.library, ids, owner=self.owner)
         return [track.job for track in tracks]
 
     async def run_shown(self, jobs: Sequence[DownloadJob]) -> list[DownloadJob]:
@@ -232,7 +235,7 @@ class Runner:
         return await asyncio.to_thread(job_rows.load, self.library, list(ids))
 
     async def _one(self, track: Track, steps: Acquire) -> None:
-        """Drive a job; when somebody else has moved it, it is theirs."""
+        """Drive a job; when somebody else has taken it over, it is theirs."""
         try:
             while not await self._driven(track, steps):
                 await self.clock.sleep(LOCKED_PAUSE_S)
@@ -241,14 +244,28 @@ class Runner:
             steps.turnstile.leave(track.job.id)
 
     async def _driven(self, track: Track, steps: Acquire) -> bool:
-        """False when the library was busy for long, so that nothing was recorded and the job is still ours."""
+        """False when the library was busy for long, or away, and the job is still ours: it goes on as it stands there.
+
+        What was being recorded when a server went away may have been recorded.
+        """
         try:
             await drive(track, steps.perform, self.clock)
-        except LibraryLocked:
-            known = track.job.revision
-            track.job = await asyncio.to_thread(job_rows.get, self.library, track.job.id)
-            return track.job.revision != known
+        except (LibraryLocked, LibraryAway):
+            track.job, owner = await self._as_it_stands(track.job.id)
+            return owner != self.owner
         return True
+
+    async def _as_it_stands(self, job_id: str) -> tuple[DownloadJob, str | None]:
+        """A job and who works on it, as soon as the library answers."""
+        began = self.clock.monotonic()
+        while True:
+            try:
+                job = await asyncio.to_thread(job_rows.get, self.library, job_id)
+                return job, await asyncio.to_thread(job_rows.owner_of, self.library, job_id)
+            except (LibraryLocked, LibraryAway):
+                if self.clock.monotonic() - began > AWAY_PATIENCE_S:
+                    raise
+            await self.clock.sleep(LOCKED_PAUSE_S)
 
     async def _added(
         self, jobs: Sequence[tuple[DownloadJob, Sequence[Event]]], now: datetime, *, allow_unknown: bool = False
@@ -262,7 +279,8 @@ class Runner:
         while True:
             await self.clock.sleep(HEARTBEAT_S)
             ids = [track.job.id for track in tracks if not track.job.status.is_final]
-            await asyncio.to_thread(job_rows.renew, self.library, ids, owner=self.owner, now=self.clock.now())
+            with suppress(LibraryLocked, LibraryAway, DiskProblem):  # the next beat may still be in time
+                await asyncio.to_thread(job_rows.renew, self.library, ids, owner=self.owner, now=self.clock.now())
 
 
 @dataclass(slots=True)

@@ -11,15 +11,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from planet_assets.library.engine import Library
+from planet_assets.library.engine import Library, upsert
 from planet_assets.library.schema import job, kv, ledger, queue
 
 
 def keep(library: Library, key: str, value: Any) -> None:
     """Remember a small thing by name."""
     with library.write() as connection:
-        connection.execute(sa.delete(kv).where(kv.c.key == key))
-        connection.execute(sa.insert(kv).values(key=key, value=json.dumps(value)))
+        write_kept(connection, key, value)
+
+
+def write_kept(connection: sa.Connection, key: str, value: Any) -> None:
+    """Remember it in the caller's transaction."""
+    row = upsert(connection, kv).values(key=key, value=json.dumps(value))
+    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": row.excluded.value}))
 
 
 def kept(library: Library, key: str, default: Any = None) -> Any:

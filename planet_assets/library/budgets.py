@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from planet_assets.library.engine import Library
+from planet_assets.library.accounts import write_kept
+from planet_assets.library.engine import Library, alone
 from planet_assets.library.schema import kv
 from planet_assets.model.quota import Budget
 
@@ -31,11 +32,10 @@ def state(library: Library, account: str, changes: Mapping[str, Budget | None]) 
     if all(known.get(who) == budget for who, budget in changes.items()):
         return known
     with library.write() as connection:
+        alone(connection)
         merged: dict[str, Budget | None] = {**stated(connection, account), **changes}
         left = {who: budget for who, budget in merged.items() if budget is not None}
-        connection.execute(sa.delete(kv).where(kv.c.key == _key(account)))
-        text = json.dumps({who: asdict(budget) for who, budget in left.items()})
-        connection.execute(sa.insert(kv).values(key=_key(account), value=text))
+        write_kept(connection, _key(account), {who: asdict(budget) for who, budget in left.items()})
     return left
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from planet_assets.library.engine import Library
+from planet_assets.library.engine import Library, upsert
 from planet_assets.library.schema import copy, job, site
 from planet_assets.model.job import DownloadJob
 from planet_assets.rules.naming import roi_digest
@@ -74,23 +74,19 @@ def _write(
     at: datetime,
 ) -> None:
     site_id = _site_id(connection, path.parent)
-    where = sa.and_(copy.c.site_id == site_id, copy.c.path == path.name)
-    connection.execute(sa.delete(copy).where(where))
-    connection.execute(
-        sa.insert(copy).values(
-            site_id=site_id,
-            path=path.name,
-            item_type=done.item_type,
-            item_id=done.scene_id,
-            asset_type=done.asset_type,
-            cut=cut,
-            digest=digest,
-            size_bytes=done.file_bytes,
-            verified_by=verified_by,
-            job_id=done.id,
-            recorded_at=at,
-        )
-    )
+    known = {
+        "item_type": done.item_type,
+        "item_id": done.scene_id,
+        "asset_type": done.asset_type,
+        "cut": cut,
+        "digest": digest,
+        "size_bytes": done.file_bytes,
+        "verified_by": verified_by,
+        "job_id": done.id,
+        "recorded_at": at,
+    }
+    row = upsert(connection, copy).values(site_id=site_id, path=path.name, **known)
+    connection.execute(row.on_conflict_do_update(index_elements=["site_id", "path"], set_=known))
 
 
 def held(library: Library, keys: Collection[Key], *, cut: str = "", whole: bool = True) -> dict[Key, Held]:
@@ -176,7 +172,6 @@ def _site_id(connection: sa.Connection, folder: Path) -> int:
     found = connection.execute(sa.select(site.c.id).where(site.c.name == str(folder))).scalar_one_or_none()
     if found is not None:
         return int(found)
-    made = connection.execute(
-        sa.insert(site).values(name=str(folder), role="folder", address=str(folder)).returning(site.c.id)
-    )
-    return int(made.scalar_one())
+    row = upsert(connection, site).values(name=str(folder), role="folder", address=str(folder))
+    same = row.on_conflict_do_update(index_elements=["name"], set_={"name": row.excluded.name})
+    return int(connection.execute(same.returning(site.c.id)).scalar_one())

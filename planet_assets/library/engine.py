@@ -1,57 +1,42 @@
 """Opens the library: one SQLite file, or a PostgreSQL database, brought up to the present schema.
 
 SQLite runs in WAL mode with full synchronisation, so that a commit that returned is on disk. On a network file system,
-where WAL is unsafe, it keeps a rollback journal and admits one process at a time by a lease file.
+where WAL is unsafe, it keeps a rollback journal and admits one process at a time by a lease file. PostgreSQL serves
+several machines: there leases are judged by the server's clock, and a connection that was lost is made anew.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from planet_assets.exceptions import AssetError, DiskProblem, LibraryLocked, Misused
+from planet_assets.exceptions import DiskProblem, Misused
 from planet_assets.library import schema
+from planet_assets.library.network_disk import NETWORK_FILE_SYSTEMS, file_system_of, give_lease, take_lease
+from planet_assets.library.owners import is_dead, this_process, working
+from planet_assets.library.refusals import translated
 
 HEAD = "0002"
 """The newest migration; a library that says so needs none."""
 
 BUSY_S = 30.0
 """Seconds to wait for another writer."""
+CONNECT_S = 10
+"""Seconds to wait for a server to answer."""
+IDLE_S = 60.0
+"""Seconds after which a server ends the transaction of a process that was suspended in it, for the sake of others."""
 
-NETWORK_FILE_SYSTEMS = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "glusterfs",
-        "ceph",
-        "afs",
-        "fuse.sshfs",
-        "9p",
-        "fuse.glusterfs",
-        "panfs",
-        "wekafs",
-    ]
-)
-
-
-_WORKING: set[str] = set()
+TURN = 7211002
+"""PostgreSQL's advisory lock for what one process at a time may decide."""
 
 
 class Library:
@@ -66,13 +51,13 @@ class Library:
         Raises:
             DiskProblem: the file cannot be made or read.
             LibraryLocked: another process holds it on a network file system.
+            LibraryAway: the server does not answer.
+            Misused: the address cannot be meant, the server refuses it, or something else lives there.
         """
         self.path = _sqlite_path(address)
         self._lease: Path | None = None
         self._turn = threading.Lock()
-        self.engine = self._sqlite(self.path) if self.path else sa.create_engine(_server_address(str(address)))
-        if self.engine.dialect.name == "sqlite":
-            sa.event.listen(self.engine, "begin", _begin_immediate)
+        self.engine = self._sqlite(self.path) if self.path else _postgresql(str(address))
         try:
             self._migrate()
         except BaseException:
@@ -82,29 +67,35 @@ class Library:
     @property
     def where(self) -> str:
         """Where the library lies, without a password."""
-        return str(self.path) if self.path else self.engine.url.render_as_string(hide_password=True)
+        return str(self.path) if self.path else _shown(self.engine.url)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction that holds the write lock from its start.
+        """One transaction; SQLite's holds the write lock from its start.
 
         Threads queue here rather than in SQLite, which lets the unlucky wait until they are refused.
         """
-        with self._turn, _translated(self.where), self.engine.begin() as connection:
+        with self._turn, translated(self.where), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Statements that each see the last commit; no lock is held."""
-        with _translated(self.where), self.engine.connect() as connection:
+        with translated(self.where), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    def lease_time(self, now: datetime) -> datetime:
+        """The time by which leases are judged, see `lease_time`."""
+        if self.path is not None:
+            return now
+        with self.read() as connection:
+            return lease_time(connection, now)
 
     def close(self) -> None:
         """Give back connections and the lease."""
         self.engine.dispose()
         if self._lease is not None:
-            with suppress(FileNotFoundError):
-                self._lease.unlink()
+            give_lease(self._lease)
             self._lease = None
 
     def _sqlite(self, path: Path) -> sa.Engine:
@@ -117,8 +108,11 @@ class Library:
             ) from None
         shared = file_system_of(path.parent) in NETWORK_FILE_SYSTEMS
         if shared:
-            self._lease = _take_lease(path)
-        engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S, "check_same_thread": False})
+            self._lease = _leased(path)
+        engine = sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)),
+            connect_args={"timeout": BUSY_S, "check_same_thread": False},
+        )
         journal = "DELETE" if shared else "WAL"
 
         def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -127,11 +121,12 @@ class Library:
                 connection.execute(f"PRAGMA {pragma}")
 
         sa.event.listen(engine, "connect", prepare)
+        sa.event.listen(engine, "begin", _begin_immediate)
         return engine
 
     def _migrate(self) -> None:
         with self.read() as connection:
-            found = _version(connection)
+            found = self._version(connection)
         if found == HEAD:
             return
         if found is not None and found > HEAD:
@@ -141,65 +136,51 @@ class Library:
             )
         from planet_assets.library.migrations import upgrade
 
-        with _translated(self.where):
+        with translated(self.where):
             upgrade(self.engine)
 
+    def _version(self, connection: sa.Connection) -> str | None:
+        """The schema's number; None where nothing is yet.
 
-def file_system_of(folder: Path) -> str:
-    """Type of the file system a folder lies on, for example ext4 or nfs4; empty where nobody says."""
-    try:
-        mounts = Path("/proc/mounts").read_text()
-    except OSError:
-        return ""
-    best, kind = "", ""
-    for line in mounts.splitlines():
-        _, point, found, *_ = line.split(" ")
-        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
-        if folder.resolve().is_relative_to(point) and len(point) >= len(best):
-            best, kind = point, found
-    return kind
-
-
-def this_process() -> str:
-    """Names this process across machines: host, process id, and when it started."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_mark(os.getpid())}"
-
-
-@contextmanager
-def working() -> Iterator[str]:
-    """A name for one run of this process, by which it claims jobs; it is dead as soon as the block ends."""
-    token = secrets.token_hex(4)
-    _WORKING.add(token)
-    try:
-        yield f"{this_process()}#{token}"
-    finally:
-        _WORKING.discard(token)
+        Raises:
+            Misused: the tables of another program are there.
+        """
+        tables = set(sa.inspect(connection).get_table_names())
+        if "alembic_version" in tables:
+            found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            if found is None or re.fullmatch(r"\d{4}", found):
+                return found
+        elif not tables or (self.path is None and not tables & set(schema.metadata.tables)):
+            return None
+        raise Misused(
+            f"{self.where} holds the tables of another program.",
+            hint="Give PLANET_ASSETS_LIBRARY a file or a database of its own.",
+            argument="library",
+        )
 
 
-def is_dead(owner: str) -> bool:
-    """True when `owner` ran on this machine and certainly runs no more."""
-    process, _, token = owner.partition("#")
-    if token and process == this_process():
-        return token not in _WORKING
-    host, _, rest = process.rpartition(":")[0].rpartition(":")
-    mark = process.rpartition(":")[2]
-    if host != socket.gethostname() or not rest.isdigit() or os.name == "nt":
-        return False
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return bool(mark) and mark != _start_mark(int(rest))
+def alone(connection: sa.Connection) -> None:
+    """Until the transaction ends, be the only one that decides something about what it has read.
+
+    SQLite's transactions are alone from their start.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN)))
 
 
-def _start_mark(pid: int) -> str:
-    """When a process started, in clock ticks; empty where the system does not tell. A reused pid has another one."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
+def lease_time(connection: sa.Connection, now: datetime) -> datetime:
+    """The time by which leases are judged: the server's where there is one, since machines' clocks differ."""
+    if connection.dialect.name != "postgresql":
+        return now
+    told: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return told.astimezone(UTC)
+
+
+def upsert(connection: sa.Connection, table: sa.Table) -> Any:
+    """The engine's own INSERT, which knows what to do on a conflict."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
 
 
 def _sqlite_path(address: str | Path) -> Path | None:
@@ -209,14 +190,53 @@ def _sqlite_path(address: str | Path) -> Path | None:
     return None if "://" in text else Path(text).expanduser().absolute()
 
 
-def _server_address(address: str) -> str:
+def _postgresql(address: str) -> sa.Engine:
     if not address.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
         raise Misused(
             "The library's address is neither a file nor postgresql://...",
             hint="Set PLANET_ASSETS_LIBRARY to a path or a PostgreSQL address.",
             argument="library",
         )
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", address)
+    try:
+        url = sa.make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", address))
+        waits = {"connect_timeout": url.query.get("connect_timeout", CONNECT_S)}
+        engine = sa.create_engine(url, connect_args=waits, pool_pre_ping=True)
+    except (ArgumentError, ValueError):
+        raise Misused(
+            "The library's address is no postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",
+            hint="In user and password, write @ : / as %40 %3A %2F.",
+            argument="library",
+        ) from None
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise Misused(
+            "A library on PostgreSQL needs psycopg.", hint='pip install "planet-assets[postgres]"', argument="library"
+        ) from None
+
+    def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        for name, seconds in (("lock_timeout", BUSY_S), ("idle_in_transaction_session_timeout", IDLE_S)):
+            connection.execute(f"SET {name} = {seconds * 1000:.0f}")
+        connection.commit()
+
+    sa.event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _shown(url: sa.URL) -> str:
+    """An address for people: without its passwords."""
+    open_parts = {name: value for name, value in url.query.items() if "password" not in name}
+    return url.set(drivername="postgresql", query=open_parts).render_as_string(hide_password=True)
+
+
+def _leased(path: Path) -> Path:
+    try:
+        return take_lease(path)
+    except OSError as error:
+        raise DiskProblem(
+            f"The library {path} lies on a network file system, and its lease cannot be written: {error.strerror}.",
+            hint="Set PLANET_ASSETS_LIBRARY to a file on a disk of this machine, or to PostgreSQL.",
+        ) from None
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
@@ -224,50 +244,15 @@ def _begin_immediate(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _version(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _take_lease(path: Path) -> Path:
-    """Hold the library alone: a hard link is atomic on every network file system, a lock is not."""
-    lease, mine = path.with_name(path.name + ".lease"), path.with_name(f"{path.name}.{os.getpid()}.lease")
-    mine.write_text(this_process())
-    try:
-        if lease.exists() and is_dead(lease.read_text()):
-            lease.unlink()
-        os.link(mine, lease)
-    except FileExistsError:
-        raise LibraryLocked(
-            f"The library {path} lies on a network file system and is in use by {lease.read_text()}.",
-            hint=f"Wait, or remove {lease.name} if that process is gone, or use PostgreSQL for several machines.",
-        ) from None
-    finally:
-        mine.unlink()
-    return lease
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Database errors as ours."""
-    try:
-        yield
-    except OperationalError as error:
-        text = str(error.orig)
-        if "locked" in text or "busy" in text:
-            raise LibraryLocked(f"The library {where} is held by another process.", hint="Try again.") from None
-        raise DiskProblem(
-            f"The library {where} cannot be used: {text}.",
-            hint="Check that its disk is writable and has room, or set PLANET_ASSETS_LIBRARY to another file.",
-        ) from None
-    except DatabaseError as error:
-        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
-            raise AssetError(
-                f"The library {where} is damaged: {error.orig}.",
-                hint="Keep the file, restore a backup, or start a new one with PLANET_ASSETS_LIBRARY.",
-            ) from None
-        raise
-
-
-__all__ = ["Library", "file_system_of", "is_dead", "schema", "this_process", "working"]
+__all__ = [
+    "NETWORK_FILE_SYSTEMS",
+    "Library",
+    "alone",
+    "file_system_of",
+    "is_dead",
+    "lease_time",
+    "schema",
+    "this_process",
+    "upsert",
+    "working",
+]

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from planet_assets.library.engine import Library
+from planet_assets.library.engine import Library, upsert
 from planet_assets.library.schema import item as item_table
 from planet_assets.model.item import Item
 from planet_assets.model.item import item_from_feature as read_item
@@ -17,22 +17,20 @@ from planet_assets.model.item import item_from_feature as read_item
 
 def remember(library: Library, features: Iterable[tuple[Item, str]], *, now: datetime) -> None:
     """Keep scenes with their GeoJSON text; what was known before is replaced."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"item_type": item.item_type, "id": item.id, "acquired": item.acquired, "feature": text, "seen_at": now}
         for item, text in features
     ]
     if not rows:
         return
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = postgresql.insert if library.engine.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(item_table)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=["item_type", "id"],
-        set_={"feature": new.feature, "seen_at": new.seen_at, "acquired": new.acquired},
-    )
+    rows.sort(key=lambda row: (row["item_type"], row["id"]))  # two that write the same scenes never wait for each other
     with library.write() as connection:
+        statement = upsert(connection, item_table)
+        new = statement.excluded
+        statement = statement.on_conflict_do_update(
+            index_elements=["item_type", "id"],
+            set_={"feature": new.feature, "seen_at": new.seen_at, "acquired": new.acquired},
+        )
         connection.execute(statement, rows)
 
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from planet_assets.exceptions import LibraryLocked, Misused
 from planet_assets.library import copies, ledger
-from planet_assets.library.engine import Library, is_dead
+from planet_assets.library.engine import Library, alone, is_dead, lease_time
 from planet_assets.library.schema import event as event_table
 from planet_assets.library.schema import job as job_table
 from planet_assets.model.asset import AssetStatus
@@ -63,15 +63,17 @@ def add(
     lives = [_life(job, events) for job, events in jobs]
     created = []
     with library.write() as connection:
+        alone(connection)
+        until = lease_time(connection, now) + LEASE
         moving = _unfinished_keys(connection)
         if taken := [life[-1].key for life in lives if _is_moving(life[-1], moving) and not life[-1].status.is_final]:
             raise LibraryLocked(f"{taken[0][1]} {taken[0][2]} is being fetched by another job.", hint="Plan again.")
-        for account in {job.account for job, _ in jobs}:
+        for account in sorted({job.account for job, _ in jobs}):
             total = math.fsum(km2 for job, km2 in prices if job.account == account)
             ledger.take(connection, account, total, now=now, allow_unknown=allow_unknown)
         for position, (life, (_, events)) in enumerate(zip(lives, jobs, strict=True)):
             after = life[-1]
-            lease = {} if after.status.is_final else {"lease_owner": owner, "lease_until": now + LEASE}
+            lease = {} if after.status.is_final else {"lease_owner": owner, "lease_until": until}
             row = sa.insert(job_table).values(**_row(after), **lease, position=position, created_at=now)
             connection.execute(row)
             for before, state, happened in zip(life, life[1:], events, strict=False):
@@ -170,6 +172,7 @@ def claim(library: Library, ids: Collection[str], *, owner: str, now: datetime) 
     with library.write() as connection:
         owners = connection.execute(sa.select(job_table.c.lease_owner).distinct()).scalars()
         dead = [name for name in owners if name and is_dead(name)]
+        now = lease_time(connection, now)
         free = sa.or_(
             job_table.c.lease_owner.is_(None),
             job_table.c.lease_owner == owner,
@@ -192,7 +195,7 @@ def renew(library: Library, ids: Collection[str], *, owner: str, now: datetime) 
         connection.execute(
             sa.update(job_table)
             .where(job_table.c.id.in_(list(ids)), job_table.c.lease_owner == owner)
-            .values(lease_until=now + LEASE)
+            .values(lease_until=lease_time(connection, now) + LEASE)
         )
 
 
@@ -208,11 +211,18 @@ def let_go(library: Library, ids: Collection[str], *, owner: str) -> None:
 
 def held_elsewhere(library: Library, ids: Collection[str], *, owner: str, now: datetime) -> dict[str, str]:
     """Job id -> owner, of those that a living process works on."""
-    query = sa.select(job_table.c.id, job_table.c.lease_owner).where(
-        job_table.c.id.in_(list(ids)), job_table.c.lease_until >= now, job_table.c.lease_owner != owner
-    )
+    columns = (job_table.c.id, job_table.c.lease_owner)
+    query = sa.select(*columns).where(job_table.c.id.in_(list(ids)), job_table.c.lease_owner != owner)
     with library.read() as connection:
-        return {row.id: row.lease_owner for row in connection.execute(query) if not is_dead(row.lease_owner)}
+        rows = connection.execute(query.where(job_table.c.lease_until >= lease_time(connection, now)))
+        return {row.id: row.lease_owner for row in rows if not is_dead(row.lease_owner)}
+
+
+def owner_of(library: Library, job_id: str) -> str | None:
+    """Who works on a job, or did last."""
+    with library.read() as connection:
+        query = sa.select(job_table.c.lease_owner).where(job_table.c.id == job_id)
+        return connection.execute(query).scalar_one_or_none()
 
 
 def load(library: Library, ids: Collection[str]) -> list[DownloadJob]:

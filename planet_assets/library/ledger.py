@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from planet_assets.exceptions import OverQuota, QuotaUnknown
 from planet_assets.library import budgets as budget_rows
-from planet_assets.library.engine import Library
+from planet_assets.library.engine import Library, upsert
 from planet_assets.library.schema import ledger, quota
 from planet_assets.model.quota import UNKNOWN, QuotaInfo
 from planet_assets.rules import allowance, budgets
@@ -158,11 +158,7 @@ def hold_account(connection: sa.Connection, account: str) -> None:
         "plan": "",
         "revision": 0,
     }
-    dialect = connection.dialect.name
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = postgresql.insert(quota) if dialect == "postgresql" else sqlite.insert(quota)
-    connection.execute(insert.values(values).on_conflict_do_nothing())
+    connection.execute(upsert(connection, quota).values(values).on_conflict_do_nothing())
     connection.execute(touched)
 
 

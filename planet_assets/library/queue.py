@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.exceptions import Misused
-from planet_assets.library.engine import Library, is_dead
+from planet_assets.library.engine import Library, is_dead, lease_time
 from planet_assets.library.jobs import LEASE
 from planet_assets.library.schema import queue
 from planet_assets.model.queue import DROPPED, FAILED, RUNNING, WAITING, QueueEntry
@@ -83,7 +83,10 @@ def scenes(library: Library, entry_id: int) -> list[dict[str, Any]]:
 
 
 def is_left_behind(entry: QueueEntry, now: datetime) -> bool:
-    """True for a running entry that nobody works on: its run is dead, was silent for too long, or gave it up."""
+    """True for a running entry that nobody works on: its run is dead, was silent for too long, or gave it up.
+
+    `now` is `Library.lease_time`.
+    """
     if entry.state != RUNNING:
         return False
     silent = entry.lease_until is None or entry.lease_until < now
@@ -99,7 +102,7 @@ def claim(library: Library, entry: QueueEntry, *, batch_id: str, owner: str, now
         reason="",
         batch_id=batch_id,
         lease_owner=owner,
-        lease_until=now + LEASE,
+        lease_until=library.lease_time(now) + LEASE,
         updated_at=now,
     )
 
@@ -147,7 +150,8 @@ def renew(library: Library, entry_id: int, *, owner: str, now: datetime) -> None
     """Keep the claim for another while."""
     mine = (queue.c.id == entry_id, queue.c.lease_owner == owner)
     with library.write() as connection:
-        connection.execute(sa.update(queue).where(*mine).values(lease_until=now + LEASE))
+        until = lease_time(connection, now) + LEASE
+        connection.execute(sa.update(queue).where(*mine).values(lease_until=until))
 
 
 def move(library: Library, entry_id: int, priority: int, *, now: datetime) -> QueueEntry:

@@ -24,8 +24,8 @@ ACCOUNT = "301722"
 
 
 @pytest.fixture
-def library(tmp_path):
-    opened = Library(tmp_path / "library.db")
+def library(library_address):
+    opened = Library(library_address)
     ledger.declare(opened, QuotaInfo(account=ACCOUNT, limit_km2=3000.0, used_km2=0.0, source="planet", as_of=NOW))
     yield opened
     opened.close()

@@ -9,7 +9,7 @@ from planet_assets.rules import retry
 
 
 def test_every_error_of_the_tree_has_an_answer() -> None:
-    again = {"TryLater", "NetworkError", "Throttled", "ServerError", "NotYet", "LibraryLocked"}
+    again = {"TryLater", "NetworkError", "Throttled", "ServerError", "NotYet", "LibraryLocked", "LibraryAway"}
     anew = {"LinkExpired", "Corrupt"}
     classes = [each for each in vars(exceptions).values() if isinstance(each, type)]
     for each in classes:

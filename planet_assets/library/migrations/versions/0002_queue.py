@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "queue",
         sa.Column("id", _serial, autoincrement=True, nullable=False),
-        sa.Column("account", sa.String(120), nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
         sa.Column("priority", sa.Integer, nullable=False),
         sa.Column("state", sa.String(10), nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
@@ -28,15 +28,15 @@ def upgrade() -> None:
         sa.Column("scene_count", sa.Integer, nullable=False),
         sa.Column("arguments", sa.Text, nullable=False),
         sa.Column("batch_id", sa.String(32)),
-        sa.Column("by", sa.String(200), nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
         _moment("added_at"),
         _moment("updated_at"),
         _moment("not_before", required=False),
-        sa.Column("lease_owner", sa.String(120)),
+        sa.Column("lease_owner", sa.Text),
         _moment("lease_until", required=False),
         sa.PrimaryKeyConstraint("id", name="pk_queue"),
     )
     op.create_index("ix_queue_account_state", "queue", ["account", "state"])
-    op.add_column("ledger", sa.Column("key", sa.String(200)))
+    op.add_column("ledger", sa.Column("key", sa.Text))
     op.add_column("ledger", sa.Column("note", sa.Text))
     op.create_index("uq_ledger_account_key", "ledger", ["account", "key"], unique=True)
