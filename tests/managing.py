@@ -73,7 +73,7 @@ def _covers(item: dict[str, Any]) -> bool:
 
 
 def settings(sandbox_url: str, folder: Path, **more: Any) -> dict[str, Any]:
-    """Settings for short pauses and the Data route; the library is in the folder unless a process is told of another."""
+    """Settings for short pauses and the Data route; the library is in the folder unless the environment says."""
     quick = {"retry_delay": 0.02, "timeout": 5.0, "output_dir": str(folder / "out"), "delivery": "data"}
     limits = {"search": 1000.0, "activation": 1000.0, "download": 1000.0}
     library = os.environ.get("LIBRARY_OF_TEST") or str(folder / "library.db")
