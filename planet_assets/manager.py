@@ -34,7 +34,8 @@ from planet_assets.model.spend import Reconciliation, ReportLine
 from planet_assets.planet.auth import PlanetAuth
 from planet_assets.wiring import Wiring
 
-REPLANS = 3
+REPLANS = 20
+REPLAN_PAUSE_S = 0.1
 
 
 class AssetManager:
@@ -281,10 +282,11 @@ class AssetManager:
         how: dict[str, Any] = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config}
         how |= {"delivery": delivery, "output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
         agreed: dict[str, Any] = {"allow_unknown_quota": allow_unknown_quota, "max_concurrent": max_concurrent}
-        for _ in range(REPLANS):
+        for number in range(REPLANS):
             plan = await self.plan(scenes, asset_types, **how)
             with suppress(LibraryLocked):  # another process began to fetch one of the assets meanwhile
                 return await self.run(plan, confirm=confirm_download, **agreed)
+            await self._wires.clock.sleep(number * REPLAN_PAUSE_S)
         return await self.run(await self.plan(scenes, asset_types, **how), confirm=confirm_download, **agreed)
 
     async def resume(

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -229,6 +230,8 @@ def _spenders(address: str, folder: Path, processes: int, plans: int) -> None:
         assert sum(ledger.balance(library)) <= 6000.0 + FLOAT_KM2
         charged = [(charge["item_id"], charge["asset_type"]) for charge in sandbox.charges()]
         assert len(charged) == len(set(charged))
+        ends = Counter(line.split(":")[0] for line in lines)
+        print(f"{processes} processes x {plans} plans: {dict(ends)}, {sandbox.billed_km2():.1f} of 6000 km² billed")
         library.close()
 
 
