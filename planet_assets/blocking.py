@@ -20,6 +20,7 @@ from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
+from planet_assets.model.order import Order
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
 from planet_assets.model.quota import QuotaInfo, Subscription
@@ -160,6 +161,22 @@ class AssetManager:
     def retry_failed_downloads(self, failed_jobs: Sequence[DownloadJob], **options: Any) -> JobList:
         """Try failed, expired or cancelled jobs again."""
         return _LOOP.run(self._door.retry_failed_downloads(failed_jobs, **options))
+
+    def order(self, plan: Plan, **options: Any) -> JobList:
+        """Carry out a plan up to placed orders; `collect` fetches later."""
+        return _LOOP.run(self._door.order(plan, **options))
+
+    def collect(self, jobs: Iterable[str | DownloadJob] | None = None, **options: Any) -> JobList:
+        """Fetch what orders have brought by now."""
+        return _LOOP.run(self._door.collect(jobs, **options))
+
+    def list_orders(self) -> list[Order]:
+        """The account's orders of the last 90 days, whoever placed them."""
+        return _LOOP.run(self._door.list_orders())
+
+    def adopt_orders(self, which: Sequence[str] | None = None, **options: Any) -> JobList:
+        """Fetch what finished orders brought, Explorer's included; free."""
+        return _LOOP.run(self._door.adopt_orders(which, **options))
 
     def cancel(self, jobs: Iterable[str | DownloadJob], **options: Any) -> JobList:
         """End jobs that nobody works on."""

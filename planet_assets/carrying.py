@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
-from planet_assets.flow import replan
+from planet_assets.exceptions import Misused
+from planet_assets.flow import adopting, replan
+from planet_assets.flow.adopting import Adoption
 from planet_assets.flow.consent import Hook, decide, may_ask_a_person, refuse_unpaid
 from planet_assets.flow.drive import Listener
 from planet_assets.flow.files import refuse_small_disk
+from planet_assets.flow.ordering import files_of
 from planet_assets.flow.run import Runner, in_order
 from planet_assets.model.asset import AssetStatus
 from planet_assets.model.item import items_from
@@ -41,6 +46,8 @@ class Carrier:
     """Whether a bar is shown; None where somebody can see it."""
     max_concurrent: int | None = None
     """Downloads side by side; the setting's word otherwise."""
+    enough: Callable[[DownloadJob], bool] | None = None
+    """When a job is left to itself before its end; None for never."""
 
     async def carry_out(self, plan: Plan, *, allow_unknown: bool) -> JobList:
         """Ask, reserve, fetch, verify, cut, place; jobs in the order given."""
@@ -56,6 +63,43 @@ class Carrier:
                 await self.wires.quota()  # others spend too; the reservation looks at what is known last
             jobs = await runner.carry_out(plan, account, terms)
         return await self._whole_instead(plan, jobs, allow_unknown=terms.allow_unknown_quota)
+
+    async def resume(self, left: Sequence[DownloadJob], *, named: bool) -> JobList:
+        """Go on with jobs that nobody works on.
+
+        Raises:
+            Misused: one that was `named` spends from another account.
+        """
+        if not left:
+            return JobList()
+        mine = await self.wires.account()
+        if named and (foreign := [job for job in left if job.account != mine]):
+            raise Misused(
+                f"Job {foreign[0].id} spends from account {foreign[0].account}, this key from {mine}.",
+                hint="Resume it with a key of that subscription.",
+                argument="jobs",
+            )
+        with self.runner() as runner:
+            taken = await runner.take_over([job.id for job in left if job.account == mine])
+            return JobList(await runner.run_shown(taken))
+
+    async def adopt(
+        self, which: Sequence[str] | None, folder: Path, naming: str, skipped: Callable[[str], Any]
+    ) -> JobList:
+        """Fetch what finished orders of the account brought."""
+        now = self.wires.clock.now()
+        adoption = Adoption(
+            library=self.wires.library(),
+            folder=folder,
+            naming=naming,
+            account=await self.wires.account(),
+            terms=self.wires.terms(False),
+        )
+        orders = await adopting.chosen(self.wires.orders(), which, now)
+        with self.runner() as runner:
+            found = [(order, await asyncio.to_thread(files_of, order, runner.fetcher)) for order in orders]
+            jobs = await asyncio.to_thread(adopting.jobs_for, adoption, found, now, skipped)
+            return JobList(await runner.adopt(jobs))
 
     async def _whole_instead(self, plan: Plan, jobs: Sequence[DownloadJob], *, allow_unknown: bool) -> JobList:
         """What Planet refused to clip, as whole scenes: at a price that was agreed to, or that is agreed to now.
@@ -88,6 +132,7 @@ class Carrier:
                 return await self._agrees_to_more(job, km2)
 
         with self.wires.runner(self.max_concurrent, consent, self.callback, self.show) as runner:
+            runner.enough = self.enough
             yield runner
 
     async def _agrees_to_more(self, job: DownloadJob, km2: float) -> bool:
@@ -97,6 +142,17 @@ class Carrier:
         quota, [item] = await self.wires.quota(), items_from([await self.wires.feature(job)])
         now = self.wires.clock.now()
         return (await decide(replan.extra_plan(job, km2, item, quota, now), self.hook, now)).proceed
+
+
+def is_placed(job: DownloadJob) -> bool:
+    """True when Planet works on the job's order, or it waits for its scene: nobody has to stay for that."""
+    return job.order_id is not None or job.status is AssetStatus.WAITING
+
+
+def must_wait(job: DownloadJob) -> bool:
+    """True when Planet has been asked and the job's files are not there yet."""
+    ordered = job.status is AssetStatus.ORDERING and job.order_id is not None
+    return job.not_before is not None and (ordered or job.status is AssetStatus.WAITING)
 
 
 def _was_refused(job: DownloadJob) -> bool:

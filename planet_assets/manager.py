@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from planet_assets import config as configuration
-from planet_assets.carrying import Carrier
+from planet_assets.desk import Desk
 from planet_assets.exceptions import LibraryLocked, Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
 from planet_assets.flow import reconcile as reconciling
 from planet_assets.flow import replan
-from planet_assets.flow.clock import RealClock
-from planet_assets.flow.consent import Hook, ask_on_terminal
+from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment, asset_info
 from planet_assets.flow.search import search as search_flow
 from planet_assets.library import jobs as job_rows
-from planet_assets.library.engine import Library
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
-from planet_assets.model.ports import Clock
 from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.model.spend import Reconciliation, ReportLine
-from planet_assets.planet.auth import PlanetAuth
-from planet_assets.wiring import Wiring
 
 REPLANS = 20
 REPLAN_PAUSE_S = 0.1
 
 
-class AssetManager:
+class AssetManager(Desk):
     """Fetches PlanetScope assets, never spending quota unseen.
 
     Works as `async with` and without, in notebooks and scripts, over several `asyncio.run`.
@@ -50,46 +43,6 @@ class AssetManager:
         settings: every setting, frozen.
         clock, name: time, and who spends, for the ledger.
     """
-
-    def __init__(
-        self,
-        auth: PlanetAuth | str | None = None,
-        config: Mapping[str, Any] | configuration.Settings | None = None,
-        *,
-        clock: Clock | None = None,
-        name: str | None = None,
-    ) -> None:
-        """Prepare; nothing is asked of Planet and no file is opened before it is needed.
-
-        Args:
-            auth: API key, or `query.auth`; without one it is looked for in the usual places.
-            config: settings by name; unknown keys are refused.
-            clock: time, for tests.
-            name: who spends, for the ledger; the script's name otherwise.
-
-        Raises:
-            KeyMissing: no key was found.
-            Misused: a setting is unknown or senseless.
-        """
-        self.settings = configuration.load(config)
-        self.auth = configuration.find_auth(auth)
-        self.get_user_confirmation: Hook = ask_on_terminal
-        self.progress_callback: Callable[[DownloadJob], None] | None = None
-        self.show_progress: bool | None = None
-        self.clock: Clock = clock or RealClock()
-        self.name = name or Path(sys.argv[0] or "python").name
-        self._wires = Wiring(
-            settings=self.settings,
-            auth=self.auth,
-            clock=self.clock,
-            name=self.name,
-            budgets=configuration.budgets(config, script=self.name),
-        )
-
-    @property
-    def library(self) -> Library:
-        """The library, opened at first use."""
-        return self._wires.library()
 
     async def search(
         self,
@@ -194,6 +147,7 @@ class AssetManager:
         clip_to_roi: Any = None,
         clipping_config: Mapping[str, Any] | None = None,
         delivery: str | None = None,
+        tools: Sequence[Mapping[str, Any] | str] | None = None,
         naming: str | None = None,
         max_concurrent: int | None = None,
     ) -> Plan:
@@ -202,6 +156,7 @@ class AssetManager:
         Arguments are those of `activate_and_download_assets`.
         """
         options = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config, "delivery": delivery}
+        options["tools"] = tools
         files = {"output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
         request = self._wires.request(scenes, asset_types, **options, **files)
         quota = await self.get_quota_info()
@@ -250,6 +205,7 @@ class AssetManager:
         *,
         roi: Any = None,
         delivery: str | None = None,
+        tools: Sequence[Mapping[str, Any] | str] | None = None,
         naming: str | None = None,
         allow_unknown_quota: bool | None = None,
     ) -> JobList:
@@ -266,6 +222,7 @@ class AssetManager:
             roi: region of interest; scenes outside it are left out.
             delivery: "auto" (with an ROI to cut to the cheaper route of each scene, else whole scenes), "data" (whole
                 scenes are charged) or "orders" (Planet clips, and charges the clip); the setting's word otherwise.
+            tools: what else Planet is to do: harmonize, toar, coregister, reproject, file_format; always by orders.
             naming: "planet" or "asset".
             allow_unknown_quota: True to go on when nobody can tell the quota.
 
@@ -280,7 +237,13 @@ class AssetManager:
         if not (scenes.get("features") if isinstance(scenes, Mapping) else scenes):
             return JobList()
         how: dict[str, Any] = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config}
-        how |= {"delivery": delivery, "output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
+        how |= {
+            "tools": tools,
+            "delivery": delivery,
+            "output_dir": output_dir,
+            "naming": naming,
+            "max_concurrent": max_concurrent,
+        }
         agreed: dict[str, Any] = {"allow_unknown_quota": allow_unknown_quota, "max_concurrent": max_concurrent}
         for number in range(REPLANS):
             plan = await self.plan(scenes, asset_types, **how)
@@ -310,18 +273,8 @@ class AssetManager:
         if jobs is not None:
             wanted = {job if isinstance(job, str) else job.id for job in jobs}
             left = [job for job in left if job.id in wanted]
-        if not left:
-            return JobList()
-        mine = await self._wires.account()
-        if jobs is not None and (foreign := [job for job in left if job.account != mine]):
-            raise Misused(
-                f"Job {foreign[0].id} spends from account {foreign[0].account}, this key from {mine}.",
-                hint="Resume it with a key of that subscription.",
-                argument="jobs",
-            )
-        with self._carrier(max_concurrent, self._hook(confirm)).runner() as runner:
-            taken = await runner.take_over([job.id for job in left if job.account == mine])
-            return JobList(await runner.run_shown(taken))
+        carrier = self._carrier(max_concurrent, self._hook(confirm))
+        return await carrier.resume(left, named=jobs is not None)
 
     async def retry_failed_downloads(
         self, failed_jobs: Sequence[DownloadJob], *, confirm: Hook | bool = False, max_concurrent: int | None = None
@@ -389,17 +342,3 @@ class AssetManager:
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
-
-    def _hook(self, confirm: Hook | bool) -> Hook | None:
-        if isinstance(confirm, bool):
-            return self.get_user_confirmation if confirm else None
-        return confirm
-
-    def _carrier(self, max_concurrent: int | None, hook: Hook | None) -> Carrier:
-        return Carrier(
-            wires=self._wires,
-            hook=hook,
-            callback=self.progress_callback,
-            show=self.show_progress,
-            max_concurrent=max_concurrent,
-        )

@@ -75,7 +75,7 @@ def plan(what: tuple[str, ...], **typed: Any) -> int:
     wish.check()
     with open_manager(face) as manager:
         made = wish.plan(manager)
-    return _shown(face, made)
+    return show_plan(face, made)
 
 
 @click.command(cls=Command)
@@ -95,7 +95,7 @@ def download(what: tuple[str, ...], yes: bool, dry_run: bool, allow_unknown_quot
     with open_manager(face) as manager:
         made = wish.plan(manager)
         if made is None or dry_run:
-            return _shown(face, made)
+            return show_plan(face, made)
         return _carried_out(face, manager, made, wish.max_concurrent, yes=yes, allow_unknown=allow_unknown_quota)
 
 
@@ -191,7 +191,7 @@ def _carried_out(
     return code_of_jobs(jobs)
 
 
-def _shown(face: Face, plan: Plan | None) -> int:
+def show_plan(face: Face, plan: Plan | None) -> int:
     """A plan, and as exit code whether it may be done."""
     from planet_assets.view.text import plan_text
 

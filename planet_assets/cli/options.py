@@ -109,6 +109,14 @@ request_options = together(
         type=click.Choice(["data", "orders", "auto"]),
         help="data: whole scenes are charged; orders: Planet clips and charges the clip; auto: the cheaper.",
     ),
+    click.option(
+        "--tool",
+        "tools",
+        multiple=True,
+        metavar="TOOL",
+        help="What else Planet does, by orders: harmonize=Sentinel-2, toar, reproject=EPSG:32632,resolution=3, "
+        "coregister=SCENE, file_format=COG. Several times for several.",
+    ),
     click.option("--naming", type=click.Choice(["planet", "asset"]), help="File names: Planet's, or <scene>_<asset>."),
     click.option("--max-concurrent", type=int, metavar="N", help="Downloads side by side."),
     search_options,

@@ -36,6 +36,7 @@ class Wish:
     extent: str | None
     directory: str | None
     delivery: str | None
+    tools: tuple[str, ...]
     naming: str | None
     max_concurrent: int | None
     start: str | None
@@ -85,6 +86,7 @@ class Wish:
             "clip_to_roi": clip,
             "clipping_config": self.clipping(),
             "delivery": self.delivery,
+            "tools": list(self.tools) or None,
             "naming": self.naming,
             "max_concurrent": self.max_concurrent,
         }

@@ -104,13 +104,15 @@ class Track:
 Perform = Callable[[Step, Track], Awaitable[Event | None]]
 
 
-async def drive(track: Track, perform: Perform, clock: Clock) -> DownloadJob:
-    """Move a job until it is final, or waits for something too far away.
+async def drive(
+    track: Track, perform: Perform, clock: Clock, enough: Callable[[DownloadJob], bool] | None = None
+) -> DownloadJob:
+    """Move a job until it is final, waits for something too far away, or has come far enough.
 
     Raises:
         LibraryLocked: another process moved the job; it goes on there.
     """
-    while await turn(track, perform, clock):
+    while not (enough is not None and enough(track.job)) and await turn(track, perform, clock):
         pass
     return track.job
 

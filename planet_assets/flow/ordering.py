@@ -51,6 +51,7 @@ from planet_assets.planet.orders import OrdersApi, aoi_of, delivered, manifest_l
 from planet_assets.rules.bundles import BUNDLES
 from planet_assets.rules.charges import TOLERANCE_KM2
 from planet_assets.rules.lifecycle import exhausted
+from planet_assets.rules.tools import from_text
 
 if TYPE_CHECKING:
     from planet_assets.transfer.fetch import Fetcher
@@ -277,29 +278,34 @@ class Ordering:
         return [replace(file, link=fresh.get(file.path, file.link)) for file in known]
 
     async def _listed(self, order: Order) -> list[Delivered]:
-        link = manifest_link(order)
-        if link is None:
-            raise ServerError(f"Planet's order {order.id} has no manifest.", hint="Try again later.")
-        try:
-            return delivered(
-                order, await asyncio.get_running_loop().run_in_executor(self.threads, self._manifest, link)
-            )
-        except (Corrupt, LinkExpired, Unsafe) as error:
-            # the order is paid for: another link to its manifest may do
-            raise ServerError(
-                f"The order's manifest cannot be read: {error.message}", hint="Try again later."
-            ) from None
-
-    def _manifest(self, link: Link) -> Any:
-        with tempfile.TemporaryDirectory(prefix="planet-assets-") as folder:
-            part = self.fetcher.fetch(link.url, Path(folder) / "manifest.part", Promise(media="json"))
-            try:
-                return json.loads(Path(part.path).read_text(encoding="utf-8"))
-            except (ValueError, RecursionError):
-                raise ServerError("The order's manifest is no JSON.", hint="Try again later.") from None
+        return await asyncio.get_running_loop().run_in_executor(self.threads, files_of, order, self.fetcher)
 
     def _mine(self, job: DownloadJob, files: Sequence[Delivered]) -> Delivered | None:
         return next((one for one in files if (one.item_id, one.asset_type) == (job.scene_id, job.asset_type)), None)
+
+
+def files_of(order: Order, fetcher: Fetcher) -> list[Delivered]:
+    """The files of a finished order by its manifest, which is fetched; free.
+
+    Raises:
+        ServerError: there is no manifest that can be read; another link to it may do.
+    """
+    link = manifest_link(order)
+    if link is None:
+        raise ServerError(f"Planet's order {order.id} has no manifest.", hint="Try again later.")
+    try:
+        return delivered(order, _manifest(link, fetcher))
+    except (Corrupt, LinkExpired, Unsafe) as error:
+        raise ServerError(f"The order's manifest cannot be read: {error.message}", hint="Try again later.") from None
+
+
+def _manifest(link: Link, fetcher: Fetcher) -> Any:
+    with tempfile.TemporaryDirectory(prefix="planet-assets-") as folder:
+        part = fetcher.fetch(link.url, Path(folder) / "manifest.part", Promise(media="json"))
+        try:
+            return json.loads(Path(part.path).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            raise ServerError("The order's manifest is no JSON.", hint="Try again later.") from None
 
 
 def _with_prices(error: PermissionMissing | Misused, job: DownloadJob) -> AssetError:
@@ -347,7 +353,6 @@ def _body(name: str, jobs: Sequence[DownloadJob]) -> dict[str, Any]:
 
     first = jobs[0]
     cut = None if first.roi_wkt is None else from_wkt(first.roi_wkt)
-    cog = first.clipping is not None and first.clipping.output_format == "COG"
     account = first.account
     return order_body(
         name=name,
@@ -355,6 +360,6 @@ def _body(name: str, jobs: Sequence[DownloadJob]) -> dict[str, Any]:
         item_ids=list(dict.fromkeys(job.scene_id for job in jobs)),
         bundle=first.bundle or "",
         aoi=None if cut is None else aoi_of(cut),
-        tools=[{"file_format": {"format": "COG"}}] if cog else [],
+        tools=from_text(first.tools),
         subscription_id=int(account) if account.isdigit() else None,
     )

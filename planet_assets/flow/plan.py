@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from planet_assets.rules.area import buffered
 from planet_assets.rules.bundles import assignment
 from planet_assets.rules.choose import may_come, wanted_types
 from planet_assets.rules.estimate import estimate, routed, types_of
+from planet_assets.rules.tools import as_text, from_text, read_tools, refuse_unfit, suffix
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -80,6 +82,7 @@ def read_request(
     clip_to_roi: Any = None,
     clipping_config: Mapping[str, Any] | None = None,
     delivery: str = "auto",
+    tools: Sequence[Mapping[str, Any] | str] | None = None,
 ) -> Request:
     """The arguments of the public face, read and checked; nothing is asked of anyone.
 
@@ -89,21 +92,33 @@ def read_request(
     region, clipping = read_region(roi, clip_to_roi, clipping_config)
     if delivery not in DELIVERIES:
         raise Misused(f"delivery={delivery!r} is not known.", hint="Use data, orders or auto.", argument="delivery")
+    items, types, made = tuple(items_from(scenes)), tuple(wanted_types(asset_types)), read_tools(tools)
+    if made:
+        refuse_unfit(made, types, {item.id for item in items})
+        delivery = _for_tools(delivery)
     aoi, why_data = _planets_cut(region, clipping, delivery)
     return Request(
-        items=tuple(items_from(scenes)),
-        asset_types=tuple(wanted_types(asset_types)),
+        items=items,
+        asset_types=types,
         folder=Path(folder).expanduser().absolute(),
         roi=region,
         clipping=clipping,
         aoi=aoi,
         naming=naming,
         route=delivery,
+        tools=as_text(made),
         recodes=bool({"output_format", "compression", "create_overview"} & (clipping_config or {}).keys()),
         why_data=why_data,
         repeat=repeat,
         concurrent=concurrent,
     )
+
+
+def _for_tools(delivery: str) -> str:
+    """Tools run at Planet, so that nothing but an order will do."""
+    if delivery == "data":
+        raise Misused("Tools run at Planet, in an order.", hint="Use delivery='auto' or 'orders'.", argument="tools")
+    return "orders"
 
 
 def _planets_cut(region: BaseGeometry | None, clipping: Clipping | None, delivery: str) -> tuple[Aoi | None, str]:
@@ -214,13 +229,13 @@ class _Namer:
     _known: dict[Path, copies.Held] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.request.clipping is None:
+        if self.request.clipping is None and not self.request.tools:
             return
         names = [
             self.request.folder / name(self._name(item, asset_type))
             for item in self.request.items
             for asset_type in self.request.asset_types
-            for name in (naming.clipped_name, naming.ordered_name)
+            for name in (naming.clipped_name, partial(self._planets_name, asset_type=asset_type))
         ]
         self._known = copies.at(self.library, names)
 
@@ -306,7 +321,8 @@ class _Namer:
 
     def _planets_name(self, name: str, asset_type: str, digest: str = "") -> str:
         """The name of a file that Planet has changed, with Planet's suffixes."""
-        return naming.ordered_name(name, digest)
+        added = suffix(from_text(self.request.tools), asset_type, clips=self.request.aoi is not None)
+        return naming.ordered_name(name, digest, added=added)
 
     def _name(self, item: Item, asset_type: str) -> str:
         return naming.file_name(item.id, asset_type, self.request.naming)

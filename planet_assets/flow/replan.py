@@ -15,13 +15,15 @@ from planet_assets.model.job import DownloadJob
 from planet_assets.model.plan import DownloadImpact, Plan, Want, WantImpact
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.rules import allowance
+from planet_assets.rules.tools import from_text
 
 
 def alike(jobs: Sequence[DownloadJob]) -> list[list[DownloadJob]]:
     """Jobs that were asked for in the same way, together: same asset type, route, folder, ROI and cut."""
     groups: dict[tuple[object, ...], list[DownloadJob]] = {}
     for job in jobs:
-        groups.setdefault((job.asset_type, job.route, Path(job.path).parent, job.roi_wkt, job.clipping), []).append(job)
+        way = (job.asset_type, job.route, _folder(job), job.roi_wkt, job.clipping, job.tools)
+        groups.setdefault(way, []).append(job)
     return list(groups.values())
 
 
@@ -137,9 +139,15 @@ def same_way(job: DownloadJob) -> dict[str, Any]:
     }
     path = Path(job.path)
     return {
-        "output_dir": path.parent,
+        "output_dir": _folder(job),
         "delivery": job.route,
         "clip_to_roi": job.roi_wkt,
         "clipping_config": options,
+        "tools": from_text(job.tools),
         "naming": "asset" if job.asset_type in path.name else "planet",
     }
+
+
+def _folder(job: DownloadJob) -> Path:
+    """Where a job's file was wanted; the one it is cut from may be held elsewhere."""
+    return Path(job.clipped_path or job.path).parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -66,6 +66,8 @@ class Runner:
     """Who claims the jobs: this run, see `engine.working`."""
     callback: Listener | None = None
     """Told of changes, for the user."""
+    enough: Callable[[DownloadJob], bool] | None = None
+    """When a job is left to itself before its end; None for never."""
     show: bool | None = None
     """True for a bar, False for none, None for one where somebody can see it."""
 
@@ -82,7 +84,11 @@ class Runner:
         taken = await self.take_over([job.id for job in theirs if job.account == account])
         done = await self.run_shown([*new, *taken])
         mine = {job.id for job in taken}
-        followed = await self.follow([job.id for job in theirs if job.id not in mine])
+        others = [job.id for job in theirs if job.id not in mine]
+        if self.enough is None:
+            followed = await self.follow(others)
+        else:
+            followed = await asyncio.to_thread(job_rows.load, self.library, others)
         finished = {job.id: job for job in (*done, *followed)}
         elsewhere = [
             (job_id, replace(want, held_path=finished[job_id].path, held_digest=finished[job_id].digest))
@@ -120,6 +126,11 @@ class Runner:
             now,
             allow_unknown=terms.allow_unknown_quota,
         )
+
+    async def adopt(self, jobs: Sequence[DownloadJob]) -> list[DownloadJob]:
+        """Record jobs that an order of somebody brings, and carry them out; free."""
+        now = self.clock.now()
+        return await self.run_shown(await self._added([(job, [Created(at=now, km2=0.0)]) for job in jobs], now))
 
     async def refuse(self, plan: Plan, decision: Decision, account: str, terms: Terms) -> list[DownloadJob]:
         """Keep a declined plan's jobs as cancelled; nothing was reserved."""
@@ -249,7 +260,7 @@ class Runner:
         What was being recorded when a server went away may have been recorded.
         """
         try:
-            await drive(track, steps.perform, self.clock)
+            await drive(track, steps.perform, self.clock, self.enough)
         except (LibraryLocked, LibraryAway):
             track.job, owner = await self._as_it_stands(track.job.id)
             return owner != self.owner

@@ -74,9 +74,9 @@ class Delivered:
     """One file of an order's manifest, matched with its link."""
 
     item_id: str
-    """The item."""
+    """The item; for a composite a name made of the order's id."""
     asset_type: str
-    """The asset type; empty for composites and metadata."""
+    """The asset type, or composite or composite_udm2; empty for metadata."""
     path: str
     """Planet's path in the order."""
     size_bytes: int | None
@@ -85,3 +85,5 @@ class Delivered:
     """Its digest, 32 hex digits."""
     link: Link
     """Where its bytes lie."""
+    item_type: str = "PSScene"
+    """For example PSScene."""

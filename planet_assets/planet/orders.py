@@ -155,7 +155,7 @@ def delivered(order: Order, manifest: object) -> list[Delivered]:
     links = {_below(result.name, order.id): result.link for result in order.results}
     entries = [entry for entry in manifest["files"] if isinstance(entry, Mapping)]
     return [
-        _delivered(entry, links[path])
+        _delivered(entry, links[path], order.id)
         for entry in entries
         if isinstance(path := entry.get("path"), str) and path in links
     ]
@@ -171,12 +171,25 @@ def brings(order: Order, item_id: str, asset_type: str) -> bool:
     return order.state in ("success", "partial") and there
 
 
-def _delivered(entry: Mapping[str, Any], link: Link) -> Delivered:
+def _composite(path: str, order_id: str) -> tuple[str, str]:
+    """Item id and asset type of a composite, which belongs to no item; empty for other files."""
+    name = re.fullmatch(r"(?:.*/)?(?:([A-Za-z0-9]{1,40})_)?(composite(?:_udm2?)?)[A-Za-z0-9_]*\.tif", path)
+    if name is None:
+        return "", ""
+    strip, kind = name.groups()
+    return "_".join(filter(None, ("order", order_id[:8], strip))), "composite_udm2" if "udm" in kind else "composite"
+
+
+def _delivered(entry: Mapping[str, Any], link: Link, order_id: str) -> Delivered:
     notes, digests = _mapping(entry.get("annotations")), _mapping(entry.get("digests"))
     size = entry.get("size")
+    item_id, asset_type = str(notes.get("planet/item_id") or ""), str(notes.get("planet/asset_type") or "")
+    if not item_id:
+        item_id, asset_type = _composite(str(entry["path"]), order_id)
     return Delivered(
-        item_id=str(notes.get("planet/item_id") or ""),
-        asset_type=str(notes.get("planet/asset_type") or ""),
+        item_id=item_id,
+        asset_type=asset_type,
+        item_type=str(notes.get("planet/item_type") or "PSScene"),
         path=str(entry["path"]),
         size_bytes=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
         md5=_md5(digests.get("md5")),

@@ -90,10 +90,10 @@ def clipped_name(name: str, roi_digest: str = "") -> str:
     return f"{stem}_clipped{'_' + roi_digest if roi_digest else ''}.{suffix}"
 
 
-def ordered_name(name: str, roi_digest: str = "") -> str:
-    """The name of a file that Planet cut, with Planet's own suffix; a second ROI in one folder adds its digest."""
+def ordered_name(name: str, roi_digest: str = "", *, added: str = "_clip") -> str:
+    """The name of a file that Planet changed, with Planet's own suffix; a second ROI in one folder adds its digest."""
     stem, _, suffix = name.rpartition(".")
-    return f"{stem}_clip{'_' + roi_digest if roi_digest else ''}.{suffix}"
+    return f"{stem}{added}{'_' + roi_digest if roi_digest else ''}.{suffix}"
 
 
 def roi_digest(roi_wkt: str, clipping: object = None) -> str:

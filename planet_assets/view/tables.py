@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from planet_assets.model.asset import AssetStatus
 from planet_assets.model.item import Item
 from planet_assets.model.job import DownloadJob
+from planet_assets.model.order import Order
 from planet_assets.model.plan import DownloadImpact, Plan, WantImpact
 from planet_assets.view.units import UNKNOWN, human_bytes, human_cloud, human_time, plain
 
@@ -70,6 +71,27 @@ def _impact_row(name: str, item: Item | None, wants: Sequence[WantImpact], has_r
         cell_km2(math.fsum(want.orders_km2 for want in wants)) if has_roi else "",
         human_bytes((low + high) / 2),
     ]
+
+
+def orders_table(orders: Sequence[Order], known: Collection[str]) -> str:
+    """One row an order: what it brings, how it stands, and whether jobs of the library know it."""
+    if not orders:
+        return "No orders in the last 90 days."
+    rows = [
+        [
+            one.id,
+            plain(one.name),
+            plain(one.state),
+            human_time(one.created_on) if one.created_on else "",
+            f"{len(set(one.item_ids)):,}",
+            plain(", ".join(dict.fromkeys(one.bundles))),
+            plain(", ".join(name for tool in one.tools for name in tool)),
+            "yes" if one.id in known else "",
+        ]
+        for one in orders
+    ]
+    head = ["order", "name", "state", "placed", "scenes", "bundles", "tools", "known here"]
+    return as_text(Grid(head=head, rows=rows).used())
 
 
 def jobs_table(jobs: Sequence[DownloadJob], *, ids: bool = False) -> str:

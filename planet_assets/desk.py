@@ -1,0 +1,145 @@
+"""What a manager works with, and its orders: placed and left to Planet, collected later, listed, adopted."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from planet_assets import config as configuration
+from planet_assets.carrying import Carrier, is_placed, must_wait
+from planet_assets.flow.adopting import recent
+from planet_assets.flow.clock import RealClock
+from planet_assets.flow.consent import Hook, ask_on_terminal
+from planet_assets.library import jobs as job_rows
+from planet_assets.library.engine import Library
+from planet_assets.model.job import DownloadJob, JobList
+from planet_assets.model.order import Order
+from planet_assets.model.plan import Plan
+from planet_assets.model.ports import Clock
+from planet_assets.planet.auth import PlanetAuth
+from planet_assets.wiring import Wiring
+
+
+class Desk:
+    """A key, settings, a library and who is asked; `AssetManager` is a desk with everything else on it."""
+
+    def __init__(
+        self,
+        auth: PlanetAuth | str | None = None,
+        config: Mapping[str, Any] | configuration.Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Prepare; nothing is asked of Planet and no file is opened before it is needed.
+
+        Args:
+            auth: API key, or `query.auth`; without one it is looked for in the usual places.
+            config: settings by name; unknown keys are refused.
+            clock: time, for tests.
+            name: who spends, for the ledger; the script's name otherwise.
+
+        Raises:
+            KeyMissing: no key was found.
+            Misused: a setting is unknown or senseless.
+        """
+        self.settings = configuration.load(config)
+        self.auth = configuration.find_auth(auth)
+        self.get_user_confirmation: Hook = ask_on_terminal
+        self.progress_callback: Callable[[DownloadJob], None] | None = None
+        self.show_progress: bool | None = None
+        self.clock: Clock = clock or RealClock()
+        self.name = name or Path(sys.argv[0] or "python").name
+        self._wires = Wiring(
+            settings=self.settings,
+            auth=self.auth,
+            clock=self.clock,
+            name=self.name,
+            budgets=configuration.budgets(config, script=self.name),
+        )
+
+    @property
+    def library(self) -> Library:
+        """The library, opened at first use."""
+        return self._wires.library()
+
+    async def order(
+        self, plan: Plan, *, confirm: Hook | bool = True, allow_unknown_quota: bool | None = None
+    ) -> JobList:
+        """Carry out a plan up to placed orders, and return: nobody has to wait for Planet. `collect` fetches later.
+
+        Arguments and errors are those of `run`. What is held is had at once.
+        """
+        allow = self.settings.quota.allow_unknown if allow_unknown_quota is None else allow_unknown_quota
+        return await self._carrier(None, self._hook(confirm), enough=is_placed).carry_out(plan, allow_unknown=allow)
+
+    async def collect(
+        self,
+        jobs: Iterable[str | DownloadJob] | None = None,
+        *,
+        confirm: Hook | bool = True,
+        max_concurrent: int | None = None,
+    ) -> JobList:
+        """Fetch what orders have brought by now, and return; what is not ready is left for the next time. Free.
+
+        Args:
+            jobs: ids or jobs; every ordered one otherwise.
+            confirm: who is asked about scenes that waited and can be ordered now, as in `resume`.
+            max_concurrent: downloads side by side.
+        """
+        left = [job for job in await asyncio.to_thread(job_rows.unfinished, self.library) if job.route == "orders"]
+        if jobs is not None:
+            wanted = {job if isinstance(job, str) else job.id for job in jobs}
+            left = [job for job in left if job.id in wanted]
+        carrier = self._carrier(max_concurrent, self._hook(confirm), enough=must_wait)
+        return await carrier.resume(left, named=jobs is not None)
+
+    async def list_orders(self) -> list[Order]:
+        """The account's orders of the last 90 days, whoever placed them, newest first. Costs nothing."""
+        return await recent(self._wires.orders(), self._wires.clock.now())
+
+    async def adopt_orders(
+        self,
+        which: Sequence[str] | None = None,
+        *,
+        output_dir: str | Path | None = None,
+        max_concurrent: int | None = None,
+        skipped: Callable[[str], Any] | None = None,
+    ) -> JobList:
+        """Fetch what finished orders brought, Explorer's included, and know it as held. Free; held files are left out.
+
+        Args:
+            which: ids or names of orders; every finished one of the last 90 days otherwise.
+            output_dir: folder for the files.
+            max_concurrent: downloads side by side.
+            skipped: told of files that cannot be adopted, in words.
+
+        Raises:
+            Misused: no finished order goes by an id or name.
+        """
+        folder = Path(output_dir or self.settings.output_dir).expanduser().absolute()
+        carrier = self._carrier(max_concurrent, None)
+        return await carrier.adopt(which, folder, self.settings.naming, skipped or (lambda words: None))
+
+    def _hook(self, confirm: Hook | bool) -> Hook | None:
+        if isinstance(confirm, bool):
+            return self.get_user_confirmation if confirm else None
+        return confirm
+
+    def _carrier(
+        self,
+        max_concurrent: int | None,
+        hook: Hook | None,
+        enough: Callable[[DownloadJob], bool] | None = None,
+    ) -> Carrier:
+        return Carrier(
+            wires=self._wires,
+            hook=hook,
+            callback=self.progress_callback,
+            show=self.show_progress,
+            max_concurrent=max_concurrent,
+            enough=enough,
+        )
