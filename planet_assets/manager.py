@@ -148,6 +148,7 @@ class AssetManager(Desk):
         clipping_config: Mapping[str, Any] | None = None,
         delivery: str | None = None,
         tools: Sequence[Mapping[str, Any] | str] | None = None,
+        fallback: Mapping[str, str] | None = None,
         naming: str | None = None,
         max_concurrent: int | None = None,
     ) -> Plan:
@@ -156,7 +157,7 @@ class AssetManager(Desk):
         Arguments are those of `activate_and_download_assets`.
         """
         options = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config, "delivery": delivery}
-        options["tools"] = tools
+        options |= {"tools": tools, "fallback": fallback}
         files = {"output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
         request = self._wires.request(scenes, asset_types, **options, **files)
         quota = await self.get_quota_info()
@@ -206,6 +207,7 @@ class AssetManager(Desk):
         roi: Any = None,
         delivery: str | None = None,
         tools: Sequence[Mapping[str, Any] | str] | None = None,
+        fallback: Mapping[str, str] | None = None,
         naming: str | None = None,
         allow_unknown_quota: bool | None = None,
     ) -> JobList:
@@ -223,6 +225,7 @@ class AssetManager(Desk):
             delivery: "auto" (with an ROI to cut to the cheaper route of each scene, else whole scenes), "data" (whole
                 scenes are charged) or "orders" (Planet clips, and charges the clip); the setting's word otherwise.
             tools: what else Planet is to do: harmonize, toar, coregister, reproject, file_format; always by orders.
+            fallback: asset type -> what to take of scenes that lack it; the plan says of which.
             naming: "planet" or "asset".
             allow_unknown_quota: True to go on when nobody can tell the quota.
 

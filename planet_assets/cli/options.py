@@ -117,6 +117,13 @@ request_options = together(
         help="What else Planet does, by orders: harmonize=Sentinel-2, toar, reproject=EPSG:32632,resolution=3, "
         "coregister=SCENE, file_format=COG. Several times for several.",
     ),
+    click.option(
+        "--fallback",
+        "fallbacks",
+        multiple=True,
+        metavar="A=B",
+        help="Take B of scenes that lack A: ortho_analytic_8b=ortho_analytic_4b. The plan says of which.",
+    ),
     click.option("--naming", type=click.Choice(["planet", "asset"]), help="File names: Planet's, or <scene>_<asset>."),
     click.option("--max-concurrent", type=int, metavar="N", help="Downloads side by side."),
     search_options,

@@ -37,6 +37,7 @@ class Wish:
     directory: str | None
     delivery: str | None
     tools: tuple[str, ...]
+    fallbacks: tuple[str, ...]
     naming: str | None
     max_concurrent: int | None
     start: str | None
@@ -62,6 +63,8 @@ class Wish:
             raise click.UsageError("A search needs --clip or --roi.")
         if self.clipping() and not self.clip:
             raise click.UsageError("Options for cutting need --clip.")
+        if wrong := [word for word in self.fallbacks if "=" not in word]:
+            raise click.UsageError(f"--fallback {wrong[0]}: write it as A=B.")
         if STDIN in self.scenes and STDIN in (self.clip, self.roi):
             raise click.UsageError("Only one thing can come from stdin.")
 
@@ -87,6 +90,7 @@ class Wish:
             "clipping_config": self.clipping(),
             "delivery": self.delivery,
             "tools": list(self.tools) or None,
+            "fallback": dict(word.split("=", 1) for word in self.fallbacks) or None,
             "naming": self.naming,
             "max_concurrent": self.max_concurrent,
         }

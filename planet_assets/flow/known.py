@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from planet_assets.exceptions import Misused
 from planet_assets.library import copies, jobs, orders
 from planet_assets.library.engine import Library
 from planet_assets.model.item import Item
@@ -14,7 +15,8 @@ from planet_assets.model.job import purchase
 from planet_assets.model.order import Standing
 from planet_assets.model.selection import Chosen
 from planet_assets.rules import naming
-from planet_assets.rules.choose import SMALLEST_KM2, choose, wanted_types, with_ground
+from planet_assets.rules.bundles import bundles_for
+from planet_assets.rules.choose import SMALLEST_KM2, choose, may_come, wanted_types, why_lacking, with_ground
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -53,6 +55,7 @@ def look_up(
         Misused: an asset type that no scene has.
     """
     keys = [(*item.ref, asset_type) for item in request.items for asset_type in wanted_types(request.asset_types)]
+    keys += [(*item.ref, other) for item, _, other in substitutes(request)]
     held, moving, standing = dict[Key, copies.Held](), dict[Key, tuple[str, bool]](), dict[Key, Standing]()
     if library is not None:
         held = _held(library, request, keys)
@@ -62,9 +65,59 @@ def look_up(
         standing = {key: order for key, order in found.items() if (order.id, *key[1:]) not in gone}
     known = held.keys() | moving.keys() | standing.keys()
     chosen = choose(request.items, request.asset_types, roi=request.roi, held=known)
+    chosen = _with_substitutes(chosen, request, known)
     if request.aoi is not None:
-        chosen = with_ground(chosen, request.aoi.geometry)
+        chosen = with_ground(_together(chosen, now), request.aoi.geometry)
     return Known(chosen=chosen, held=held, moving=moving, standing=standing)
+
+
+def substitutes(request: Request) -> list[tuple[Item, str, str]]:
+    """Scenes that lack a type and have its fall-back: scene, type, and what is taken instead."""
+    return [
+        (item, asset_type, other)
+        for item in {item.ref: item for item in reversed(request.items)}.values()
+        for asset_type, other in request.fallback.items()
+        if asset_type in request.asset_types and why_lacking(item, asset_type) and not why_lacking(item, other)
+    ]
+
+
+def _with_substitutes(chosen: Chosen, request: Request, known: Collection[Key]) -> Chosen:
+    """Fall-backs where a type is lacking."""
+    fetch, kept, lacking = list(chosen.fetch), list(chosen.held), list(chosen.lacking)
+    instead = {(*item.ref, asset_type): other for item, asset_type, other in substitutes(request)}
+    for item, asset_type, reason in chosen.lacking:
+        other = instead.get((*item.ref, asset_type))
+        if other is None:
+            continue
+        lacking.remove((item, asset_type, reason))
+        if other not in request.asset_types:
+            (kept if (*item.ref, other) in known else fetch).append((item, other))
+    return replace(chosen, fetch=tuple(fetch), held=tuple(kept), lacking=tuple(lacking))
+
+
+def _together(chosen: Chosen, now: datetime) -> Chosen:
+    """What comes in one bundle with a file that may come later waits for it: the bundle is charged once."""
+    coming: dict[tuple[str, str], list[str]] = {}
+    for item, asset_type, _ in chosen.lacking:
+        if may_come(item, asset_type, now):
+            coming.setdefault(item.ref, []).append(asset_type)
+    fetch, waiting = [], []
+    for item, asset_type in chosen.fetch:
+        later = coming.get(item.ref, [])
+        if later and len(set(_bundles([asset_type, *later]))) == len(set(_bundles(later))):
+            waiting.append(
+                (item, asset_type, f"it comes in one bundle with {', '.join(later)}, which is not there yet")
+            )
+        else:
+            fetch.append((item, asset_type))
+    return replace(chosen, fetch=tuple(fetch), lacking=(*chosen.lacking, *waiting))
+
+
+def _bundles(asset_types: list[str]) -> tuple[str, ...]:
+    try:
+        return bundles_for(asset_types)
+    except Misused:
+        return ("", *asset_types)
 
 
 def _held(library: Library, request: Request, keys: list[Key]) -> dict[Key, copies.Held]:
@@ -116,3 +169,10 @@ def _standing(library: Library, request: Request, keys: list[Key], now: datetime
 def bare(item: Item) -> Item:
     """The item as if nothing were lacking, to price what may come later."""
     return replace(item, assets=(), permissions=None)
+
+
+def comes_later(chosen: Chosen, item: Item, asset_type: str, now: datetime) -> bool:
+    """True for what is lacking and may come, and for what waits to come with it."""
+    lacking = [name for one, name, _ in chosen.lacking if one.ref == item.ref]
+    there = not why_lacking(item, asset_type)
+    return may_come(item, asset_type, now) or (there and any(may_come(item, name, now) for name in lacking))

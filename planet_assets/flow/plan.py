@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from planet_assets.exceptions import Misused
 from planet_assets.flow.cutting import read_region
-from planet_assets.flow.known import Key, Known, bare, look_up
+from planet_assets.flow.known import Key, Known, bare, comes_later, look_up, substitutes
 from planet_assets.library import copies, jobs
 from planet_assets.library.engine import Library
 from planet_assets.model.item import Feature, Item, items_from
@@ -24,7 +24,7 @@ from planet_assets.rules import allowance, naming
 from planet_assets.rules.aoi import Aoi, acceptable
 from planet_assets.rules.area import buffered
 from planet_assets.rules.bundles import assignment
-from planet_assets.rules.choose import may_come, wanted_types
+from planet_assets.rules.choose import wanted_types
 from planet_assets.rules.estimate import estimate, routed, types_of
 from planet_assets.rules.tools import as_text, from_text, read_tools, refuse_unfit, suffix
 
@@ -58,6 +58,8 @@ class Request:
     """planet or asset."""
     route: str = "auto"
     """data, orders, or auto for the cheaper one of each scene."""
+    fallback: Mapping[str, str] = field(default_factory=dict)
+    """Asset type -> what is taken of scenes that lack it."""
     tools: str = ""
     """What else Planet is to do to the files, as JSON; empty for nothing."""
     recodes: bool = False
@@ -83,6 +85,7 @@ def read_request(
     clipping_config: Mapping[str, Any] | None = None,
     delivery: str = "auto",
     tools: Sequence[Mapping[str, Any] | str] | None = None,
+    fallback: Mapping[str, str] | None = None,
 ) -> Request:
     """The arguments of the public face, read and checked; nothing is asked of anyone.
 
@@ -107,6 +110,7 @@ def read_request(
         naming=naming,
         route=delivery,
         tools=as_text(made),
+        fallback={wanted_types(name)[0]: wanted_types(other)[0] for name, other in (fallback or {}).items()},
         recodes=bool({"output_format", "compression", "create_overview"} & (clipping_config or {}).keys()),
         why_data=why_data,
         repeat=repeat,
@@ -159,8 +163,8 @@ def make_plan(
     """
     known = look_up(library, request, now, gone=gone)
     chosen = known.chosen
-    impact = _impact(library, request, chosen)
-    coming = tuple((bare(item), name) for item, name, _ in chosen.lacking if may_come(item, name, now))
+    impact = _with_fallbacks(_impact(library, request, chosen), request)
+    coming = tuple((bare(item), name) for item, name, _ in chosen.lacking if comes_later(chosen, item, name, now))
     later = _impact(library, request, Chosen(fetch=coming)) if coming else None
     bundles = _bundles(impact, chosen) | (_bundles(later, Chosen(fetch=coming)) if later is not None else {})
     namer = _Namer(library, request, bundles, known)
@@ -186,6 +190,15 @@ def make_plan(
         later=later,
         items=request.items,
     )
+
+
+def _with_fallbacks(impact: DownloadImpact, request: Request) -> DownloadImpact:
+    """The impact, saying which scenes bring something else than was asked for."""
+    taken: dict[tuple[str, str], list[str]] = {}
+    for item, asset_type, other in substitutes(request):
+        taken.setdefault((asset_type, other), []).append(item.id)
+    notes = [f"Fall-back: {other} instead of {name} of {', '.join(ids)}." for (name, other), ids in taken.items()]
+    return replace(impact, assumptions=(*impact.assumptions, *notes))
 
 
 def _impact(library: Library | None, request: Request, chosen: Chosen) -> DownloadImpact:

@@ -28,7 +28,7 @@ from planet_assets.model.job import DownloadJob, Terms
 from planet_assets.model.plan import Decision, Plan, Want
 from planet_assets.model.ports import Clock
 from planet_assets.rules.bundles import chunks
-from planet_assets.rules.choose import may_come
+from planet_assets.rules.choose import may_come, why_lacking
 from planet_assets.rules.estimate import full_km2, ordered_km2
 from planet_assets.rules.lifecycle import may_end
 from planet_assets.view.bar import Bar
@@ -394,7 +394,7 @@ def _lies_elsewhere(job: DownloadJob, want: Want) -> bool:
 
 def _lacks(want: Want, reason: str, now: datetime) -> Event:
     """A scene that may come waits; what it charges is asked about when it is there."""
-    if may_come(want.item, want.asset_type, now):
+    if may_come(want.item, want.asset_type, now) or not why_lacking(want.item, want.asset_type):
         return NotThereYet(at=now, reason=reason, look_again_at=now + LOOK_AGAIN)
     return Failed(at=now, error_kind="PermissionMissing", message=f"activation failed: {reason}")
 

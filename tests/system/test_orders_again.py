@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import rasterio
-from managing import ANALYTIC, SQUARE, UDM2, XML, awaited, check_money, manager_of, scenes
+from managing import ANALYTIC, SQUARE, SR, TYPES, UDM2, XML, awaited, check_money, manager_of, scenes
 from sandboxes import running
 from shapely.geometry import box, shape
 
@@ -177,3 +177,44 @@ async def test_a_clip_of_planet_is_written_as_was_asked_for(tmp_path: Path) -> N
                 await manager.plan(scenes(1), [ANALYTIC], delivery="orders", **refused)
             whole = await manager.plan(scenes(1), [ANALYTIC], **refused)
             assert whole.impact.route == "data" or whole.already_held or whole.ordered
+
+
+@awaited
+async def test_what_comes_in_one_bundle_with_a_late_file_waits_for_it(tmp_path: Path) -> None:
+    class Then(RealClock):
+        """The sandbox's own time."""
+
+        def now(self) -> datetime:
+            return sandbox.world.now()
+
+    with running() as sandbox:
+        full = scenes(1, with_types=(*TYPES, SR))[0]
+    published = datetime.fromisoformat(full["properties"]["published"])
+    with running(start=published + timedelta(minutes=5)) as sandbox:
+        async with manager_of(sandbox, tmp_path, **QUICK) as manager:
+            manager._wires.clock = Then()
+            early = await manager.get_scene(full["id"])
+            assert SR not in early["assets"]
+            plan = await manager.plan([early, full], [UDM2], **cut(tmp_path))
+            assert plan.wants
+            other = {**full, "id": "20250101_000000_00_0000"}
+            plan = await manager.plan([early, other], [SR, UDM2], **cut(tmp_path))
+            assert {want.item.id for want, _ in plan.lacking} == {full["id"]} and len(plan.lacking) == 2
+            assert plan.later is not None and plan.later.area_km2 == pytest.approx(plan.impact.area_km2)
+
+
+@awaited
+async def test_a_fall_back_is_said_and_priced_in_the_plan(tmp_path: Path) -> None:
+    eight, four = "ortho_analytic_8b", ANALYTIC
+    with running() as sandbox:
+        async with manager_of(sandbox, tmp_path, **QUICK) as manager:
+            has, lacks = scenes(2, with_types=(*TYPES, eight))
+            lacks = {**lacks, "assets": [name for name in lacks["assets"] if "8b" not in name]}
+            plan = await manager.plan([has, lacks], [eight], **cut(tmp_path), fallback={eight: four})
+            assert [want.asset_type for want in plan.wants] == [eight, four] and not plan.lacking
+            assert any(f"{four} instead of {eight} of {lacks['id']}" in words for words in plan.impact.assumptions)
+            jobs = await manager.run(plan)
+            assert [job.status for job in jobs] == [S.COMPLETED] * 2
+            assert plan.impact.area_km2 == pytest.approx(sandbox.billed_km2(), rel=1e-3)
+            without = await manager.plan([has, lacks], [eight], **cut(tmp_path))
+            assert len(without.lacking) == 1
