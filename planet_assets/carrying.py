@@ -139,7 +139,7 @@ class Carrier:
         """Ask about cost that nobody has confirmed; with nobody to ask, agree only where the caller said so."""
         if self.hook is None:
             return True
-        quota, [item] = await self.wires.quota(), items_from([await self.wires.feature(job)])
+        quota, [item] = await self.wires.quota(), items_from((await self.wires.features(job))[:1])
         now = self.wires.clock.now()
         return (await decide(replan.extra_plan(job, km2, item, quota, now), self.hook, now)).proceed
 

@@ -289,7 +289,7 @@ class AssetManager(Desk):
         """
         done: list[DownloadJob] = []
         for batch in replan.alike(failed_jobs):
-            features = [await self._wires.feature(job) for job in batch]
+            features = [feature for job in batch for feature in await self._wires.features(job)]
             scenes = list({feature["id"]: feature for feature in features}.values())
             try:
                 plan = await self.plan(scenes, [batch[0].asset_type], **replan.same_way(batch[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -121,6 +121,11 @@ class Wiring:
         """A scene's record from the library, or from Planet."""
         known = await asyncio.to_thread(item_rows.feature, self.library(), job.item_type, job.scene_id)
         return known or await self.data().item(job.item_type, job.scene_id)
+
+    async def features(self, job: DownloadJob) -> list[dict[str, Any]]:
+        """The records of a job's scenes; a composite has several."""
+        ids = job.members or (job.scene_id,)
+        return [await self.feature(replace(job, scene_id=scene_id)) for scene_id in ids]
 
     def request(self, scenes: Scenes, asset_types: Sequence[str] | None, **options: Any) -> Request:
         """What a caller asks for, read and checked; the settings fill in what was not given."""

@@ -281,7 +281,11 @@ class Ordering:
         return await asyncio.get_running_loop().run_in_executor(self.threads, files_of, order, self.fetcher)
 
     def _mine(self, job: DownloadJob, files: Sequence[Delivered]) -> Delivered | None:
-        return next((one for one in files if (one.item_id, one.asset_type) == (job.scene_id, job.asset_type)), None)
+        wanted: tuple[str, ...] = (job.scene_id, job.asset_type)
+        if job.members:
+            kind = "composite_udm2" if "udm2" in job.asset_type else "composite"
+            return next((one for one in files if one.asset_type == kind), None)
+        return next((one for one in files if (one.item_id, one.asset_type) == wanted), None)
 
 
 def files_of(order: Order, fetcher: Fetcher) -> list[Delivered]:
@@ -357,7 +361,7 @@ def _body(name: str, jobs: Sequence[DownloadJob]) -> dict[str, Any]:
     return order_body(
         name=name,
         item_type=first.item_type,
-        item_ids=list(dict.fromkeys(job.scene_id for job in jobs)),
+        item_ids=list(dict.fromkeys(item_id for job in jobs for item_id in job.members or (job.scene_id,))),
         bundle=first.bundle or "",
         aoi=None if cut is None else aoi_of(cut),
         tools=from_text(first.tools),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planet_assets.exceptions import Misused
+from planet_assets.flow.composing import compose
 from planet_assets.flow.cutting import read_region
 from planet_assets.flow.known import Key, Known, bare, comes_later, look_up, substitutes
 from planet_assets.library import copies, jobs
@@ -161,13 +162,15 @@ def make_plan(
         Misused: an asset type that no scene has.
         Unsafe: a scene id that cannot be part of a file name.
     """
-    known = look_up(library, request, now, gone=gone)
+    made = compose(library, request, now, gone) if '"composite"' in request.tools else None
+    known = look_up(library, request, now, gone=gone) if made is None else made.known
     chosen = known.chosen
-    impact = _with_fallbacks(_impact(library, request, chosen), request)
-    coming = tuple((bare(item), name) for item, name, _ in chosen.lacking if comes_later(chosen, item, name, now))
-    later = _impact(library, request, Chosen(fetch=coming)) if coming else None
-    bundles = _bundles(impact, chosen) | (_bundles(later, Chosen(fetch=coming)) if later is not None else {})
-    namer = _Namer(library, request, bundles, known)
+    impact = _with_fallbacks(_impact(library, request, chosen if made is None else made.inputs), request)
+    later, coming = _later(library, request, chosen, now) if made is None else (None, Chosen(fetch=()))
+    bundles = _bundles(impact, chosen) if made is None else dict(made.bundles)
+    if later is not None:
+        bundles |= _bundles(later, coming)
+    namer = _Namer(library, request, bundles, known, {} if made is None else made.members)
     free = [(item, name, (*item.ref, name)) for item, name in chosen.held]
     return Plan(
         id=uuid.uuid4().hex,
@@ -190,6 +193,13 @@ def make_plan(
         later=later,
         items=request.items,
     )
+
+
+def _later(library: Library, request: Request, chosen: Chosen, now: datetime) -> tuple[DownloadImpact | None, Chosen]:
+    """What would be charged for what is lacking and may come, and that; None where nothing is to come."""
+    lacking = [(item, name) for item, name, _ in chosen.lacking if comes_later(chosen, item, name, now)]
+    coming = Chosen(fetch=tuple((bare(item), name) for item, name in lacking))
+    return (_impact(library, request, coming) if lacking else None), coming
 
 
 def _with_fallbacks(impact: DownloadImpact, request: Request) -> DownloadImpact:
@@ -239,6 +249,8 @@ class _Namer:
     """What is ordered, by which bundle."""
     known: Known
     """What the library knows."""
+    members: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
+    """Id of a composite -> its scenes."""
     _known: dict[Path, copies.Held] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -246,7 +258,7 @@ class _Namer:
             return
         names = [
             self.request.folder / name(self._name(item, asset_type))
-            for item in self.request.items
+            for item in (*self.request.items, *(item for item, _ in self.known.chosen.fetch))
             for asset_type in self.request.asset_types
             for name in (naming.clipped_name, partial(self._planets_name, asset_type=asset_type))
         ]
@@ -324,6 +336,7 @@ class _Namer:
             route="orders",
             bundle=bundle or (standing.bundle if standing is not None else None),
             tools=self.request.tools,
+            members=self.members.get(item.id, ()),
             standing=standing,
             other=None if held is not None or self.request.tools else self._whole(item, asset_type, None),
             path=str(path),

@@ -22,7 +22,7 @@ def alike(jobs: Sequence[DownloadJob]) -> list[list[DownloadJob]]:
     """Jobs that were asked for in the same way, together: same asset type, route, folder, ROI and cut."""
     groups: dict[tuple[object, ...], list[DownloadJob]] = {}
     for job in jobs:
-        way = (job.asset_type, job.route, _folder(job), job.roi_wkt, job.clipping, job.tools)
+        way = (job.asset_type, job.route, _folder(job), job.roi_wkt, job.clipping, job.tools, job.members)
         groups.setdefault(way, []).append(job)
     return list(groups.values())
 
@@ -30,7 +30,7 @@ def alike(jobs: Sequence[DownloadJob]) -> list[list[DownloadJob]]:
 def only(plan: Plan, keys: Collection[tuple[str, str, str]], now: datetime) -> Plan:
     """The part of a plan that is about these assets, priced and judged anew."""
     wants = tuple(want for want in plan.wants if want.key in keys)
-    pairs = {(want.item.id, want.asset_type) for want in wants}
+    pairs = {(item.id, want.asset_type) for want in wants for item in want.members or [want.item]}
     prices = tuple(one for one in plan.impact.wants if (one.item_id, one.asset_type) in pairs)
     impact = replace(
         plan.impact,

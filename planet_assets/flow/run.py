@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -344,7 +345,10 @@ def _jobs_of(
             order_group=groups.get(want.key),
             order_km2=_order_km2(want),
             whole_km2=full_km2(want.item, want.asset_type) if want.route == "orders" else 0.0,
-            km2=_exact_km2(want, bears=(want.item.id, want.asset_type) in bearing),
+            km2=_exact_km2(
+                want, bears=any((item.id, want.asset_type) in bearing for item in want.members or [want.item])
+            ),
+            members=tuple(item.id for item in want.members),
             created_at=now,
             updated_at=now,
             held_copy=want.held_path,
@@ -360,6 +364,11 @@ def _order_groups(wants: Sequence[Want], plan: Plan, mark: str) -> dict[tuple[st
     bundles = dict.fromkeys((want.item.item_type, want.bundle) for want in wants if want.bundle is not None)
     for number, (item_type, bundle) in enumerate(bundles):
         mine = [want for want in wants if (want.item.item_type, want.bundle) == (item_type, bundle)]
+        composites = dict.fromkeys(want.item.id for want in mine if want.members)
+        if composites:
+            each = {name: f"pa-{plan.id[:12]}-{mark}{number}-c{count}" for count, name in enumerate(composites)}
+            names |= {want.key: each[want.item.id] for want in mine}
+            continue
         for part, ids in enumerate(chunks(list(dict.fromkeys(want.item.id for want in mine)))):
             members = set(ids)
             names |= {want.key: f"pa-{plan.id[:12]}-{mark}{number}-{part}" for want in mine if want.item.id in members}
@@ -381,7 +390,8 @@ def _order_km2(want: Want) -> float:
         return 0.0
     from shapely import from_wkt
 
-    return ordered_km2(want.item, None if want.roi_wkt is None else from_wkt(want.roi_wkt))
+    region = None if want.roi_wkt is None else from_wkt(want.roi_wkt)
+    return math.fsum(ordered_km2(item, region) for item in want.members or [want.item])
 
 
 def _lies_elsewhere(job: DownloadJob, want: Want) -> bool:

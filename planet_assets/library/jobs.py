@@ -351,6 +351,7 @@ def _job(state: Mapping[str, Any]) -> DownloadJob:
     for name in _TIMES:
         values[name] = datetime.fromisoformat(values[name]) if values[name] is not None else None
     values["status"] = AssetStatus(values["status"])
+    values["members"] = tuple(values.get("members", ()))
     values["terms"] = Terms(**values["terms"])
     values["clipping"] = Clipping(**values["clipping"]) if values["clipping"] is not None else None
     return DownloadJob(**values)

@@ -88,6 +88,8 @@ class DownloadJob:
     """Product bundle that delivers it; None by the Data route."""
     tools: str = ""
     """What else Planet does to the files, as JSON; empty for nothing."""
+    members: tuple[str, ...] = ()
+    """Ids of the scenes of a composite; its own id names no scene."""
     order_group: str | None = None
     """Jobs of one group are ordered together; None by the Data route."""
     order_km2: float = 0.0

@@ -33,6 +33,8 @@ class Want:
     """Product bundle that delivers it; None by the Data route."""
     tools: str = ""
     """What else Planet does to the file, as JSON; empty for nothing."""
+    members: tuple[Item, ...] = ()
+    """The scenes of a composite, which is no scene itself."""
     standing: Standing | None = None
     """An order that was charged already and brings it."""
     other: Want | None = None

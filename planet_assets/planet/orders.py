@@ -165,8 +165,14 @@ def brings(order: Order, item_id: str, asset_type: str) -> bool:
     """True when an order holds the file, by its name in the results, or may still bring it."""
     if not order.is_final:
         return True
-    stem, _, suffix = file_name(item_id, asset_type).rpartition(".")
     names = [result.name.rpartition("/")[2] for result in order.results]
+    if item_id.startswith("composite_"):
+        kinds = {_composite(name, order.id)[1] for name in names}
+        return (
+            order.state in ("success", "partial")
+            and ("composite_udm2" if "udm2" in asset_type else "composite") in kinds
+        )
+    stem, _, suffix = file_name(item_id, asset_type).rpartition(".")
     there = any(name.startswith(stem) and name.endswith(f".{suffix}") for name in names)
     return order.state in ("success", "partial") and there
 

@@ -17,6 +17,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "harmonize": ("target_sensor",),
     "toar": ("scale_factor",),
     "coregister": ("anchor_item",),
+    "composite": ("group_by",),
     "reproject": ("projection", "resolution", "kernel"),
     "file_format": ("format",),
 }
@@ -83,6 +84,8 @@ def refuse_unfit(tools: Sequence[Tool], asset_types: Sequence[str], item_ids: Co
         raise _misused("harmonize to PS2 is for analytic files that are no surface reflectance.", "")
     if "toar" in options and (not images or reflectance):
         raise _misused("toar needs an analytic asset type that is no surface reflectance.", "")
+    if "composite" in options and (others := [name for name in asset_types if not is_raster(name)]):
+        raise _misused(f"No composite is made of {others[0]}.", "Leave it out.")
     anchor = options.get("coregister", {}).get("anchor_item")
     if anchor is not None and anchor not in item_ids:
         raise _misused(f"coregister: the anchor {anchor} is none of the scenes.", "Add it, or choose one of them.")
@@ -145,6 +148,8 @@ def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(anchor, str) or not anchor:
                 raise _misused("coregister needs an anchor_item.", "For example coregister=<scene id>.")
             return {"anchor_item": anchor}
+        case "composite":
+            return {"group_by": _one_of(name, options.get("group_by", "order"), ("order", "strip_id"))}
         case "reproject":
             return _reprojection(options)
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,3 +134,55 @@ def test_tools_that_cannot_be_meant_are_refused_by_name(
     assert refused.code == 2 and words in refused.err, refused.err
     assert sandbox.billed_km2() == 0
     assert desk.run("plan", desk.saved([scene]), "--tool", "toar", "--delivery", "data").code == 2
+
+
+def test_a_composite_belongs_to_no_scene(desk: Desk, sandbox: RunningSandbox) -> None:
+    found = desk.saved(desk.scenes("--having", "ortho_udm2", "--limit", 3))
+    wanted = (found, "--clip", desk.roi, "--assets", "ortho_analytic_4b,ortho_udm2", "--tool", "composite", "-d", "c")
+    plan = desk.run("plan", *wanted).json()
+    done = desk.run("download", *wanted, "--yes")
+    assert done.code == 0, done.err
+    jobs = done.json()["jobs"]
+    assert [job["status"] for job in jobs] == ["completed"] * 2
+    assert all(job["scene_id"].startswith("composite_") for job in jobs)
+    names = sorted(Path(job["file"]).name.removeprefix(jobs[0]["scene_id"]) for job in jobs)
+    assert names == ["_3B_AnalyticMS_clip.tif", "_3B_udm2_clip.tif"]
+    assert plan["impact"]["area_km2"] == pytest.approx(sandbox.billed_km2(), rel=1e-3)
+    assert done.json()["spent_km2"] == pytest.approx(sandbox.billed_km2(), rel=1e-3)
+    assert orders_of(sandbox) == 1
+    again = desk.run("download", *wanted)
+    assert again.code == 0 and all(job["held_already"] for job in again.json()["jobs"]), again.err
+    (desk.folder / "c" / Path(jobs[0]["file"]).name).unlink()
+    fetched = desk.run("download", *wanted)
+    assert fetched.code == 0 and orders_of(sandbox) == 1, fetched.err
+    strips = desk.run("download", *wanted[:-4], "--tool", "composite=strip_id", "--yes", "-d", "s")
+    assert strips.code == 0, strips.err
+    assert orders_of(sandbox) == 1 + len(strips.json()["jobs"]) // 2
+    assert "ortho_analytic_4b_xml" in desk.run("plan", *wanted[:-5], "ortho_analytic_4b_xml", *wanted[-4:]).err
+
+
+def test_a_kill_while_adopting_and_collecting_costs_nothing(
+    desk: Desk, sandbox: RunningSandbox, visitor: Visitor
+) -> None:
+    item = visitor.item()
+    ordering.done(visitor, item["id"], name="theirs", tools=[{"clip": {"aoi": MILAN}}])
+    found = desk.saved([scene for scene in desk.scenes("--having", "ortho_udm2") if scene["id"] != item["id"]][:2])
+    placed = desk.run("order", found, "--clip", desk.roi, "--yes", "-d", "mine")
+    assert placed.code == 0, placed.err
+    billed, orders = sandbox.billed_km2(), orders_of(sandbox)
+    for command in (["orders", "adopt", "--all", "-d", "theirs"], ["collect"]):
+        for pause_s in (0.6, 0.9, 1.2):
+            with desk.start(*command) as process:
+                time.sleep(pause_s)
+                process.kill()
+                process.communicate()
+    done = desk.run("resume")
+    assert done.code == 0, done.err
+    adopted = desk.run("orders", "adopt", "--all", "-d", "theirs")
+    assert adopted.code == 0, adopted.err
+    assert len(list((desk.folder / "mine").glob("*_AnalyticMS_clip.tif"))) == 2
+    assert len(list((desk.folder / "theirs").glob(f"{item['id']}*_clip.*"))) == 3
+    assert not list(desk.folder.rglob(".*.part*"))
+    assert (sandbox.billed_km2(), orders_of(sandbox)) == (billed, orders)
+    spent = sum(job["spent_km2"] for job in desk.run("jobs", "list").json()["jobs"])
+    assert spent == pytest.approx(placed.json()["spent_km2"])
