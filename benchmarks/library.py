@@ -50,16 +50,7 @@ def rows(quick: bool) -> list[Row]:
         unit="/s",
         note="what the file system and SQLite allow here, without our code",
     )
-    diff = Row(
-        section="library",
-        what="listing of 1,000,000 assets against what is held",
-        ours="",
-        target=1.6,
-        at_most=True,
-        unit=" s",
-        note="no benchmark yet",
-    )
-    return [*lines, table, diff]
+    return [*lines, table]
 
 
 # What the worker does

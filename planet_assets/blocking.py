@@ -18,6 +18,8 @@ from planet_assets.config import Settings
 from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
+from planet_assets.flow.track import Records
+from planet_assets.model.changes import Changes
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
 from planet_assets.model.order import Order
@@ -122,6 +124,10 @@ class AssetManager:
     def reconcile(self, **options: Any) -> Reconciliation:
         """Compare the ledger with Planet's posted usage and with everybody's orders."""
         return _LOOP.run(self._door.reconcile(**options))
+
+    def track(self, listing: Records, name: str | None = None, **options: Any) -> Changes:
+        """Which scenes or records are new, modified, unchanged or gone since they were listed last."""
+        return self._door.track(listing, name, **options)
 
     def month_report(self, month: str | None = None) -> MonthReport:
         """A month of the ledger, `2026-11` or the present one, as a picture."""

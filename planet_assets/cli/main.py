@@ -23,6 +23,7 @@ COMMANDS = {
     "plan": ("fetch_cmds:plan", "What a download would cost, by both routes; nothing is spent."),
     "download": ("fetch_cmds:download", "Activate, download, verify and clip scenes, after a yes."),
     "resume": ("fetch_cmds:resume", "Finish what was interrupted."),
+    "track": ("track_cmds:track", "What is new, modified or gone in a listing since the last time."),
     "clip": ("clip_cmds:clip", "Clip any raster to a region; no library, no network."),
     "order": ("order_cmds:order", "Place orders, after a yes, and return; collect fetches."),
     "collect": ("order_cmds:collect", "Fetch what orders have brought by now."),

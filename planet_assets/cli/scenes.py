@@ -180,6 +180,19 @@ def read_scenes(given: Sequence[str], manager: AssetManager, item_types: Sequenc
     return scenes
 
 
+def read_records(word: str) -> list[Any]:
+    """Records of a JSON file or of stdin: an array, a FeatureCollection, one a line, or the list inside an answer.
+
+    Raises:
+        Misused: it cannot be read, or is no JSON.
+    """
+    text = from_stdin("the listing") if word == STDIN else _file(Path(word))
+    found = _from_text(text, word)
+    if len(found) == 1 and isinstance(found[0], dict):
+        return next((found[0][name] for name in ("items", "assets", "results") if name in found[0]), found)
+    return found
+
+
 def from_stdin(what: str) -> str:
     """All of stdin; a person at a keyboard is told that it is being read."""
     if sys.stdin.isatty():
@@ -192,7 +205,7 @@ def _file(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise Misused(f"The scenes {path} cannot be read: {reason}.", argument="scenes") from None
+        raise Misused(f"{path} cannot be read: {reason}.", argument="scenes") from None
 
 
 def _from_text(text: str, where: str) -> list[Any]:

@@ -1,6 +1,6 @@
 """The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is
 what happened, a site is a place; the ledger says what was spent, quota what may be, the queue what is wanted as soon as
-it may be, and kv remembers small things.
+it may be, listed what a source listed last time, and kv remembers small things.
 
 Text is never cast, and names that others gave have no greatest length. Times are ISO 8601 UTC text of fixed width, so
 that they sort as they are.
@@ -90,6 +90,12 @@ copy = Table(
     Column("verified_by", Text),
     Column("job_id", String(32)),
     Column("recorded_at", Moment, nullable=False),
+    Column("state", String(10), nullable=False, server_default="present"),
+    Column("stage", Text, nullable=False, server_default=""),
+    Column("source_md5", Text, nullable=False, server_default=""),
+    Column("mtime_ns", BigInteger),
+    Column("verified_at", Moment),
+    Column("local", Text),
     Index(None, "item_type", "item_id", "asset_type", "cut"),
 )
 
@@ -180,6 +186,20 @@ queue = Table(
     Column("lease_owner", Text),
     Column("lease_until", Moment),
     Index(None, "account", "state"),
+)
+
+listed = Table(
+    "listed",
+    metadata,
+    Column("listing", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("document", Text),
+    Column("first_seen", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("gone_at", Moment),
+    Column("gone_reason", Text),
+    Index("ix_listed_scan", "listing", "id", "fingerprint", "gone_at"),
 )
 
 kv = Table(

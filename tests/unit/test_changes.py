@@ -1,0 +1,67 @@
+"""New, modified, unchanged, gone: the rules, without a database."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planet_assets.exceptions import Misused
+from planet_assets.model.changes import Remembered, Version
+from planet_assets.rules import changes
+
+PRINTS = st.dictionaries(st.text("abc", max_size=2), st.sampled_from(["", "1", "2"]), max_size=8)
+
+
+def test_every_kind_of_change():
+    before = Remembered(alive={"same": "1", "moved": "1", "lost": "1"}, gone={"back": "1"})
+    found = changes.compare(before, {"moved": "2", "same": "1", "fresh": "1", "back": "1"}, complete=True)
+    assert (found.new, found.modified, found.gone, found.returned) == (("fresh",), ("moved",), ("lost",), ("back",))
+    assert found.unchanged == ("same", "back") and found.unchanged_count == 2
+    assert str(found) == "1 new, 1 modified, 2 unchanged, 1 gone (1 came back)"
+
+
+def test_a_partial_listing_declares_nothing_gone():
+    assert changes.compare(Remembered(alive={"a": "1"}), {}).gone == ()
+
+
+@pytest.mark.parametrize(("was", "now"), [("", "1"), ("1", ""), ("", "")])
+def test_what_is_unknown_is_no_change(was, now):
+    before = Remembered(alive={"a": was})
+    found = changes.compare(before, {"a": now})
+    assert found.modified == () and found.unchanged == ("a",)
+    assert changes.kept_print(before, {"a": now}, "a") == (was or now)
+
+
+@given(alive=PRINTS, gone=PRINTS, listing=PRINTS, complete=st.booleans())
+def test_every_id_has_one_fate(alive, gone, listing, complete):
+    gone = {key: value for key, value in gone.items() if key not in alive}
+    found = changes.compare(Remembered(alive=alive, gone=gone), listing, complete=complete)
+    fates = [*found.new, *found.modified, *found.unchanged, *found.gone]
+    assert sorted(fates) == sorted(set(fates)) and set(fates) >= set(listing)
+    assert set(found.gone) == (alive.keys() - listing.keys() if complete else set())
+    assert set(found.new) == listing.keys() - alive.keys() - gone.keys()
+
+
+def test_a_fingerprint_ignores_what_is_no_change():
+    record = {"id": 1, "etag": "x", "size": 0, "name": "a"}
+    assert changes.fingerprint(record) == changes.fingerprint({"size": 0, "etag": "x", "name": "b"})
+    assert changes.fingerprint(record) != changes.fingerprint({**record, "size": 1})
+    assert changes.fingerprint({"a": 1, "url": "x"}) == changes.fingerprint({"url": "y", "a": 1})
+    assert changes.fingerprint({"a": 1}) != changes.fingerprint({"a": 2})
+
+
+def test_keys_stay_text():
+    assert changes.key_of({"uuid": "u", "id": 7}) == "7"
+    assert changes.key_of({"id": "20220617_100823_37_2465"}) == "20220617_100823_37_2465"
+    with pytest.raises(Misused, match="no id or assetId or uuid"):
+        changes.key_of({"name": "x"})
+
+
+def test_only_proof_makes_a_republished_asset():
+    why = changes.why_republished
+    assert "md5 moved" in why(Version(md5="a" * 32), Version(md5="b" * 32))
+    assert "finalized" in why(Version(stage="preview"), Version(stage="finalized"))
+    assert not why(Version(), Version(md5="b" * 32, stage="finalized"))
+    assert not why(Version(md5="a" * 32, stage="standard"), Version(stage="finalized"))
+    assert not why(Version(md5="a" * 32, stage="preview"), Version(md5="a" * 32, stage="finalized"))
