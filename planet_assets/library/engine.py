@@ -106,18 +106,16 @@ class Library:
                 f"The library's folder {path.parent} cannot be made: {error.strerror}.",
                 hint="Set PLANET_ASSETS_LIBRARY to a file you can write.",
             ) from None
-        shared = file_system_of(path.parent) in NETWORK_FILE_SYSTEMS
-        if shared:
+        if file_system_of(path.parent) in NETWORK_FILE_SYSTEMS:
             self._lease = _leased(path)
         engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)),
             connect_args={"timeout": BUSY_S, "check_same_thread": False},
         )
-        journal = "DELETE" if shared else "WAL"
 
         def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
             connection.isolation_level = None  # transactions are begun by _begin_immediate
-            for pragma in (f"journal_mode={journal}", "synchronous=FULL", "foreign_keys=ON"):
+            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")
 
         sa.event.listen(engine, "connect", prepare)
@@ -127,6 +125,7 @@ class Library:
     def _migrate(self) -> None:
         with self.read() as connection:
             found = self._version(connection)
+        self._choose_journal()
         if found == HEAD:
             return
         if found is not None and found > HEAD:
@@ -138,6 +137,12 @@ class Library:
 
         with translated(self.where):
             upgrade(self.engine)
+
+    def _choose_journal(self) -> None:
+        """The file keeps it; so it is chosen only when the file is known to be ours."""
+        if self.path is not None:
+            with self.read() as connection:
+                connection.exec_driver_sql(f"PRAGMA journal_mode={'WAL' if self._lease is None else 'DELETE'}")
 
     def _version(self, connection: sa.Connection) -> str | None:
         """The schema's number; None where nothing is yet.
@@ -240,7 +245,7 @@ def _leased(path: Path) -> Path:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    if connection.get_isolation_level() != "AUTOCOMMIT":
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
