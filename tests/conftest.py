@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from postgres import Cluster
+
+
+@contextlib.contextmanager
+def _needed() -> Iterator[None]:
+    """A server that cannot be had fails in CI and skips elsewhere."""
+    import postgres
+
+    try:
+        yield
+    except postgres.Missing as error:
+        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
 
 
 @pytest.fixture
 def postgres_address() -> Iterator[str]:
-    """The address of a fresh database; fails in CI and skips elsewhere when no server can be had."""
+    """The address of a fresh database on the session's server."""
     import postgres
 
-    try:
+    with _needed():
         cluster = postgres.shared()
-    except postgres.Missing as error:
-        pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
     with cluster.database() as address:
         yield address
+
+
+@pytest.fixture
+def postgres_cluster() -> Iterator[Cluster]:
+    """A server of its own, for a test that stops it."""
+    import postgres
+
+    with _needed():
+        postgres.programs()
+    with postgres.cluster() as made:
+        yield made
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 USER = "planet"
-QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200")
+QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200")
 NOWHERE = ("unix_socket_directories=", "listen_addresses=127.0.0.1")
 
 

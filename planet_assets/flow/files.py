@@ -26,6 +26,11 @@ def part_of(job: DownloadJob) -> Path:
     return placing.part_path(Path(job.path), (job.md5 or job.id)[:12])
 
 
+def forget_part(job: DownloadJob) -> None:
+    """Remove the part of a job that is done."""
+    placing.discard(part_of(job))
+
+
 def forget_parts(job: DownloadJob) -> None:
     """Remove what a job has left unfinished on disk."""
     sweep_parts(Path(job.path))

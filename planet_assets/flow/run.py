@@ -264,6 +264,8 @@ class Runner:
             await drive(track, steps.perform, self.clock, self.enough)
         except (LibraryLocked, LibraryAway):
             track.job, owner = await self._as_it_stands(track.job.id)
+            if owner != self.owner and track.job.status is AssetStatus.COMPLETED:
+                await asyncio.to_thread(files.forget_part, track.job)  # begun by us after the other had finished
             return owner != self.owner
         return True
 
