@@ -22,27 +22,36 @@ LIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 
 
+ON_POSTGRESQL = {"shared_library.md"}
+
+
 @pytest.fixture
-def sandbox(tmp_path, monkeypatch):
+def library(path, request, tmp_path):
+    """Where the page's library lies."""
+    return request.getfixturevalue("postgres_address") if path.name in ON_POSTGRESQL else str(tmp_path / "library.db")
+
+
+@pytest.fixture
+def sandbox(tmp_path, monkeypatch, library):
     """The sandbox of the pages: 812 of 3,000 km² used; a person at the terminal who says yes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("planet_assets.flow.consent.can_ask", lambda: True)
     monkeypatch.setattr(builtins, "input", lambda question: print(f"{question}y") or "y")
     Path("milan.geojson").write_text(json.dumps(sandboxes.MILAN))
     with sandboxes.running(quota_km2=3000.0, used_km2=812.0) as running:
-        for name, value in environment(running, tmp_path).items():
+        for name, value in environment(running, tmp_path, library).items():
             monkeypatch.setenv(name, value)
         yield running
         asyncio.run(close_managers())
 
 
-def environment(running, folder):
+def environment(running, folder, library):
     return {
         "HOME": str(folder),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PL_API_KEY": running.key,
         "PLANET_ASSETS__PLANET__API_URL": running.url,
-        "PLANET_ASSETS_LIBRARY": str(folder / "library.db"),
+        "PLANET_ASSETS_LIBRARY": library,
         "PLANET_ASSETS_CONFIG": str(folder / "config.toml"),
         "PLANET_ASSETS__RATE_LIMITS__SEARCH": "1000",
         "PLANET_ASSETS__RATE_LIMITS__ACTIVATION": "1000",
