@@ -162,13 +162,29 @@ def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: boo
     route = ways.pop() if len(ways) == 1 else "mixed" if ways else "data"
     assumed = {"data": impact.assumptions, "orders": (ORDERED,), "mixed": (*impact.assumptions, ORDERED)}[route]
     total = math.fsum(want.orders_km2 for want in wants)
-    return replace(impact, wants=wants, route=route, orders_km2=total, assumptions=assumed)
+    return replace(
+        impact,
+        wants=wants,
+        route=route,
+        orders_km2=total,
+        assumptions=assumed,
+        bytes_low=sum(want.bytes_low for want in wants),
+        bytes_high=sum(want.bytes_high for want in wants),
+    )
 
 
 def _by_order(want: WantImpact, whole_km2: float) -> WantImpact:
     """A want by the Orders route; without a clip the whole footprint is charged, for one asset of the bundle."""
     bears = want.orders_km2 > 0
-    return replace(want, route="orders", orders_km2=whole_km2 if bears and whole_km2 else want.orders_km2)
+    # a clipped file is as much smaller as its ground; of free types the footprint is not known here, and they are small
+    share = min(1.0, want.overlap_km2 / want.data_km2) if want.data_km2 > 0 and not whole_km2 else 1.0
+    return replace(
+        want,
+        route="orders",
+        orders_km2=whole_km2 if bears and whole_km2 else want.orders_km2,
+        bytes_low=int(want.bytes_low * share),
+        bytes_high=int(want.bytes_high * share),
+    )
 
 
 def orders_prices(wants: Sequence[Want], inside: Mapping[Ref, float]) -> dict[tuple[Ref, str], float]:

@@ -8,11 +8,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from managing import settings
 from sandboxes import MILAN, visited
 from shapely.geometry import shape
 
+from planet_assets.blocking import AssetManager
+from planet_assets.model.job import DownloadJob
+from planet_assets.sandbox import RunningSandbox
+
 VISIT = Path(__file__).with_name("sdk_orders.py")
 FARM = "pl:features/my/farms/milan"
+
+
+def adopt(sandbox: RunningSandbox, folder: Path, order_id: str) -> list[DownloadJob]:
+    """What the SDK has ordered, as our own manager fetches it."""
+    with AssetManager(sandbox.key, settings(sandbox.url, folder)) as manager:
+        return manager.adopt_orders([order_id])
 
 
 def test_the_sdk_orders_downloads_verifies_cancels_and_lists(outside: Path, tmp_path: Path) -> None:
@@ -42,6 +53,9 @@ def test_the_sdk_orders_downloads_verifies_cancels_and_lists(outside: Path, tmp_
             "cost": quota["amount"], "rows": 1, "amount": quota["amount"], "job": "completed", "jobs": 1,
             "remaining": str((100_000.0 - quota["amount"]) * 1e6),
         }  # fmt: skip
+        adopted = adopt(planet.sandbox, tmp_path, orders["id"])
+        assert {job.clipped_file_path.name for job in adopted} <= set(orders["names"]) and len(adopted) == 6
+        assert sum(job.spent_km2 for job in adopted) == 0
         log = planet.sandbox.requests()
         assert not [
             entry for entry in log if entry["status"] and entry["status"] >= 400 and entry["status"] not in (409, 429)

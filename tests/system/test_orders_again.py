@@ -119,6 +119,26 @@ async def test_what_an_order_brought_is_fetched_from_it_again(tmp_path: Path) ->
 
 
 @awaited
+async def test_an_order_is_settled_item_by_item(tmp_path: Path) -> None:
+    one, other = scenes()
+    with running() as sandbox:
+        async with manager_of(sandbox, tmp_path, **QUICK) as manager:
+            sandbox.fault("order-partial", item=one["id"])
+            jobs = await manager.activate_and_download_assets([one, other], [ANALYTIC], **cut(tmp_path))
+            assert [job.status for job in jobs] == [S.FAILED, S.COMPLETED]
+            assert jobs[0].error_message and "holds no" in jobs[0].error_message
+            billed = sandbox.billed_km2()
+            check_money(manager.library, billed)
+            sandbox.mend()
+            asked: list[Plan] = []
+            again = await manager.retry_failed_downloads(jobs[:1], confirm=lambda plan: asked.append(plan) or True)
+            assert [job.status for job in again] == [S.COMPLETED]
+            assert [plan.impact.area_km2 for plan in asked] == [pytest.approx(jobs[0].order_km2)]
+            assert orders_of(sandbox) == 2
+            check_money(manager.library, sandbox.billed_km2())
+
+
+@awaited
 async def test_results_that_are_gone_are_asked_for_at_their_price(tmp_path: Path) -> None:
     with running() as sandbox:
         async with manager_of(sandbox, tmp_path, **QUICK) as manager:
