@@ -40,6 +40,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "plan": plan.id,
         "made_at": plan.made_at,
         "asset_types": plan.asset_types,
+        "in_pieces": plan.in_pieces,
+        "order_count": plan.order_count,
         "impact": plan.impact.as_dict(),
         "verdict": asdict(plan.verdict),
         "quota": quota_document(plan.quota),

@@ -147,4 +147,4 @@ def _changes(order: Order) -> tuple[str | None, str]:
 def _is_held(library: Library, job: DownloadJob) -> bool:
     changed = bool(job.roi_wkt or job.tools)
     cut = naming.roi_digest(job.roi_wkt or "", job.tools or None) if changed else ""
-    return job.key in copies.held(library, [job.key], cut=cut, whole=not changed)
+    return job.key in copies.held(library, {job.key: cut}, whole=not changed)

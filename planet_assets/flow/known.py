@@ -67,7 +67,7 @@ def look_up(
     chosen = choose(request.items, request.asset_types, roi=request.roi, held=known)
     chosen = _with_substitutes(chosen, request, known)
     if request.aoi is not None:
-        chosen = with_ground(_together(chosen, now), request.aoi.geometry)
+        chosen = with_ground(_together(chosen, now), request.aoi.geometry, request.planets_pieces)
     return Known(chosen=chosen, held=held, moving=moving, standing=standing)
 
 
@@ -121,18 +121,22 @@ def _bundles(asset_types: list[str]) -> tuple[str, ...]:
 
 
 def _held(library: Library, request: Request, keys: list[Key]) -> dict[Key, copies.Held]:
-    wkt = None if request.aoi is None else request.aoi.geometry.wkt
-    cut = naming.roi_digest(wkt or "", request.tools or None) if wkt or request.tools else ""
-    held = copies.held(library, keys, cut=cut, whole=not request.tools)
+    cuts = {key: _cut(request.aoi_wkt(key[:2]), request.tools) for key in keys}
+    held = copies.held(library, cuts, whole=not request.tools)
     if request.aoi is None:
         return held
     rasters = [key for key in keys if key not in held and naming.is_raster(key[2])]
     items = {item.ref: item for item in request.items}
     for key, clips in copies.clips(library, rasters, tools=request.tools).items():
-        covering = next((one for one in clips if _covers(one, items[key[:2]], request.aoi.geometry)), None)
+        covering = next((one for one in clips if _covers(one, items[key[:2]], request.planets_region(key[:2]))), None)
         if covering is not None:
             held[key] = covering
     return held
+
+
+def _cut(wkt: str | None, tools: str) -> str:
+    """How a file of Planet's is known that was cut to a region or changed by tools."""
+    return naming.roi_digest(wkt or "", tools or None) if wkt or tools else ""
 
 
 def _covers(clip: copies.Held, item: Item, aoi: BaseGeometry) -> bool:
@@ -147,13 +151,12 @@ def _covers(clip: copies.Held, item: Item, aoi: BaseGeometry) -> bool:
 
 
 def _moving(library: Library, request: Request, wanted: set[Key]) -> dict[Key, tuple[str, bool]]:
-    wkt = None if request.aoi is None else request.aoi.geometry.wkt
-    exact = purchase(("", "", ""), "orders", wkt, request.tools)[3]
-    regions = {exact} if request.tools else {"", exact}
+    exact = {key: purchase(key, "orders", request.aoi_wkt(key[:2]), request.tools)[3] for key in wanted}
+    whole = set() if request.tools else {""}
     found = {
         bought: job_id
         for bought, job_id in jobs.unfinished_keys(library).items()
-        if bought[3] in regions and bought[:3] in wanted
+        if bought[:3] in wanted and bought[3] in {*whole, exact[bought[:3]]}
     }
     return {bought[:3]: (job_id, bought[3] != "") for bought, job_id in sorted(found.items(), reverse=True)}
 
@@ -161,9 +164,8 @@ def _moving(library: Library, request: Request, wanted: set[Key]) -> dict[Key, t
 def _standing(library: Library, request: Request, keys: list[Key], now: datetime) -> dict[Key, Standing]:
     if request.aoi is None and not request.tools:
         return {}
-    wkt = None if request.aoi is None else request.aoi.geometry.wkt
-    region = purchase(("", "", ""), "orders", wkt, request.tools)[3]
-    return orders.standing(library, keys, dict.fromkeys(keys, region), now=now)
+    regions = {key: purchase(key, "orders", request.aoi_wkt(key[:2]), request.tools)[3] for key in keys}
+    return orders.standing(library, keys, regions, now=now)
 
 
 def bare(item: Item) -> Item:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from planet_assets.exceptions import Misused
 from planet_assets.flow.composing import compose
 from planet_assets.flow.cutting import read_region
+from planet_assets.flow.given import Ref, Scenes, as_selected, clipped_at_planet, pieces_within, read_scenes
 from planet_assets.flow.known import Key, Known, bare, comes_later, look_up, substitutes
 from planet_assets.library import copies, jobs
 from planet_assets.library.engine import Library
-from planet_assets.model.item import Feature, Item, items_from
+from planet_assets.model.item import Item
 from planet_assets.model.job import Clipping
 from planet_assets.model.plan import DownloadImpact, Plan, Want
 from planet_assets.model.quota import QuotaInfo
@@ -26,15 +27,20 @@ from planet_assets.rules.aoi import Aoi, acceptable
 from planet_assets.rules.area import buffered
 from planet_assets.rules.bundles import assignment
 from planet_assets.rules.choose import wanted_types
-from planet_assets.rules.estimate import estimate, routed, types_of
+from planet_assets.rules.estimate import MINIMUM_CLIP_KM2, estimate, routed, types_of
+from planet_assets.rules.grouping import order_groups
 from planet_assets.rules.tools import as_text, from_text, read_tools, refuse_unfit, suffix
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-Scenes = Sequence[Feature | Item] | Mapping[str, Any]
-"""GeoJSON features as a search returns them, or a FeatureCollection."""
+__all__ = ["DELIVERIES", "Request", "Scenes", "impact_of", "make_plan", "read_request"]
 
+IN_PIECES = (
+    f"Pieces: a clip is taken to charge {MINIMUM_CLIP_KM2:g} km² at the least. Where a plan charges more for a small "
+    "clip, as some are reported to, pieces may cost more than they save: ask Planet before you order many small ones."
+)
+"""Source: confirmed for Premium plans, assumed for the rest."""
 
 DELIVERIES = ("data", "orders", "auto")
 
@@ -55,6 +61,10 @@ class Request:
     """How to cut; None to leave files whole."""
     aoi: Aoi | None = None
     """The region as Planet's clip takes it; None where Planet is not to clip."""
+    pieces: Mapping[Ref, BaseGeometry] = field(default_factory=dict)
+    """Item -> the part of the region it is cut to, where each has one of its own."""
+    planets_pieces: Mapping[Ref, BaseGeometry] = field(default_factory=dict)
+    """The same as Planet's clip takes them."""
     naming: str = "planet"
     """planet or asset."""
     route: str = "auto"
@@ -71,6 +81,15 @@ class Request:
     """Whether a repeated download charges again."""
     concurrent: int = 3
     """Downloads side by side."""
+
+    def planets_region(self, ref: Ref) -> BaseGeometry | None:
+        """What Planet clips an item to; None where Planet is not to clip."""
+        return None if self.aoi is None else self.planets_pieces.get(ref, self.aoi.geometry)
+
+    def aoi_wkt(self, ref: Ref) -> str | None:
+        """The same as text, by which files are known."""
+        region = self.planets_region(ref)
+        return None if region is None else region.wkt
 
 
 def read_request(
@@ -93,14 +112,19 @@ def read_request(
     Raises:
         Misused: the first argument that cannot be meant, by name.
     """
-    region, clipping = read_region(roi, clip_to_roi, clipping_config)
+    given = read_scenes(scenes)
+    region, clipping = read_region(*as_selected(given, roi, clip_to_roi), clipping_config)
     if delivery not in DELIVERIES:
         raise Misused(f"delivery={delivery!r} is not known.", hint="Use data, orders or auto.", argument="delivery")
-    items, types, made = tuple(items_from(scenes)), tuple(wanted_types(asset_types)), read_tools(tools)
+    items, types, made = given.items, tuple(wanted_types(asset_types)), read_tools(tools)
     if made:
         refuse_unfit(made, types, {item.id for item in items})
         delivery = _for_tools(delivery)
     aoi, why_data = _planets_cut(region, clipping, delivery)
+    pieces = pieces_within(given, region) if clipping is not None else {}
+    planets_pieces: dict[Ref, BaseGeometry] = {}
+    if pieces and aoi is not None and clipping is not None:
+        aoi, planets_pieces = clipped_at_planet(pieces, aoi, clipping)
     return Request(
         items=items,
         asset_types=types,
@@ -108,6 +132,8 @@ def read_request(
         roi=region,
         clipping=clipping,
         aoi=aoi,
+        pieces=pieces,
+        planets_pieces=planets_pieces,
         naming=naming,
         route=delivery,
         tools=as_text(made),
@@ -172,16 +198,19 @@ def make_plan(
         bundles |= _bundles(later, coming)
     namer = _Namer(library, request, bundles, known, {} if made is None else made.members)
     free = [(item, name, (*item.ref, name)) for item, name in chosen.held]
+    wants = tuple(namer.want(item, asset_type) for item, asset_type in chosen.fetch)
     return Plan(
         id=uuid.uuid4().hex,
         made_at=now,
-        wants=tuple(namer.want(item, asset_type) for item, asset_type in chosen.fetch),
+        wants=wants,
         impact=impact,
         verdict=allowance.judge_impact(quota, impact),
         quota=quota,
         asset_types=request.asset_types,
         roi_wkt=None if request.roi is None else request.roi.wkt,
         delivery=request.route,
+        in_pieces=bool(request.pieces),
+        order_count=len(set(order_groups(wants).values())),
         already_held=tuple(namer.want(item, name) for item, name, key in free if key in known.held),
         under_way=tuple(
             (namer.want(item, name), known.moving[key][0])
@@ -215,6 +244,7 @@ def _impact(library: Library | None, request: Request, chosen: Chosen) -> Downlo
     figures = estimate(
         chosen,
         roi=request.roi if request.aoi is None else request.aoi.geometry,
+        pieces=request.pieces if request.aoi is None else request.planets_pieces,
         repeat=request.repeat,
         learned={} if library is None else jobs.bytes_per_km2(library),
         concurrent=request.concurrent,
@@ -225,7 +255,8 @@ def _impact(library: Library | None, request: Request, chosen: Chosen) -> Downlo
     impact = routed(figures, chosen, cheapest=request.route == "auto", clips=request.aoi is not None)
     more = 0.0 if request.aoi is None else request.aoi.added_km2
     note = f"The ROI was simplified for Planet's clip, which adds {more:,.4f} km² to each scene at the most."
-    return replace(impact, assumptions=(*impact.assumptions, note)) if more > 0 else impact
+    notes = (*([IN_PIECES] if request.pieces else ()), *([note] if more > 0 else ()))
+    return replace(impact, assumptions=(*impact.assumptions, *notes))
 
 
 def _bundles(impact: DownloadImpact, chosen: Chosen) -> dict[Key, str]:
@@ -277,7 +308,7 @@ class _Namer:
 
     def _cut_from(self, item: Item, asset_type: str, held: copies.Held) -> Want:
         """A file to be cut here from a held clip that covers the region."""
-        wkt, clipping = self._aoi_wkt(), self._recoding()
+        wkt, clipping = self.request.aoi_wkt(item.ref), self._recoding()
         path = self.request.folder / self._name(item, asset_type)
         return Want(
             item=item,
@@ -291,9 +322,6 @@ class _Namer:
             held_digest=held.digest,
         )
 
-    def _aoi_wkt(self) -> str | None:
-        return None if self.request.aoi is None else self.request.aoi.geometry.wkt
-
     def _recoding(self) -> Clipping:
         """How a file that Planet cut is written anew; its region has the buffer in it."""
         return replace(self.request.clipping or Clipping(), buffer_m=0.0)
@@ -302,7 +330,8 @@ class _Namer:
         """A whole file, cut here where a region was given."""
         request = self.request
         clipping = request.clipping if naming.is_raster(asset_type) else None
-        wkt = request.roi.wkt if request.roi is not None and clipping is not None else None
+        region = request.pieces.get(item.ref, request.roi)
+        wkt = region.wkt if region is not None and clipping is not None else None
         path = request.folder / self._name(item, asset_type)
         return Want(
             item=item,
@@ -317,7 +346,7 @@ class _Namer:
 
     def _ordered(self, item: Item, asset_type: str, bundle: str | None, held: copies.Held | None) -> Want:
         """A file that Planet cuts, or has cut; whole where no region was given."""
-        wkt, name = self._aoi_wkt(), self._name(item, asset_type)
+        wkt, name = self.request.aoi_wkt(item.ref), self._name(item, asset_type)
         path = self.request.folder / name
         if wkt is not None or self.request.tools:
             plain = path.with_name(self._planets_name(name, asset_type))

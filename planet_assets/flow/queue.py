@@ -26,15 +26,14 @@ from planet_assets.exceptions import (
     QuotaError,
     TryLater,
 )
-from planet_assets.export.vector import feature_of
 from planet_assets.flow import account as accounts
 from planet_assets.flow.consent import Hook, ask_on_terminal, decide, refuse_unpaid
 from planet_assets.flow.cutting import read_region
-from planet_assets.flow.plan import Scenes
+from planet_assets.flow.given import Scenes, as_selected, collection_of, read_scenes
 from planet_assets.library import jobs as job_rows
 from planet_assets.library import queue as rows
 from planet_assets.library.engine import Library, working
-from planet_assets.model.item import items_from, parse_time
+from planet_assets.model.item import parse_time
 from planet_assets.model.job import JobList
 from planet_assets.model.plan import Decision, Plan
 from planet_assets.model.ports import Clock
@@ -140,10 +139,10 @@ class DownloadQueue:
         Raises:
             Misused: an argument that cannot be meant, by name.
         """
-        items = items_from(scenes)
-        if not items:
+        given = read_scenes(scenes)
+        if not given.items:
             raise Misused("There are no scenes to add.", argument="scenes")
-        region, clipping = read_region(roi, clip_to_roi, clipping_config)
+        region, clipping = read_region(*as_selected(given, roi, clip_to_roi), clipping_config)
         wkt = None if region is None else region.wkt
         arguments = {
             "asset_types": wanted_types(self._door.settings.asset_types if asset_types is None else asset_types),
@@ -160,7 +159,7 @@ class DownloadQueue:
             account=await self._account(),
             priority=queueing.read_priority(priority),
             scenes=_as_text(scenes),
-            scene_count=len({item.ref for item in items}),
+            scene_count=len({item.ref for item in given.items}),
             arguments=arguments,
             by=self._by,
             now=self._clock.now(),
@@ -368,10 +367,8 @@ def _given(decision: Decision, plan: Plan, hook: Hook | None) -> Hook | bool:
 
 
 def _as_text(scenes: Scenes) -> str:
-    listed = scenes.get("features") or () if isinstance(scenes, Mapping) else scenes
-    collection = {"type": "FeatureCollection", "features": [dict(feature_of(scene)) for scene in listed]}
     try:
-        return json.dumps(collection, allow_nan=False)
+        return json.dumps(collection_of(scenes), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise Misused(f"A scene is no GeoJSON: {error}.", argument="scenes") from None
 

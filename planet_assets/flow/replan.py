@@ -15,6 +15,7 @@ from planet_assets.model.job import DownloadJob
 from planet_assets.model.plan import DownloadImpact, Plan, Want, WantImpact
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.rules import allowance
+from planet_assets.rules.grouping import order_groups
 from planet_assets.rules.tools import from_text
 
 
@@ -45,6 +46,7 @@ def only(plan: Plan, keys: Collection[tuple[str, str, str]], now: datetime) -> P
         plan,
         wants=wants,
         impact=impact,
+        order_count=len(set(order_groups(wants).values())),
         verdict=allowance.judge_impact(plan.quota, impact),
         already_held=tuple(want for want in plan.already_held if want.key in keys),
         under_way=tuple((want, job_id) for want, job_id in plan.under_way if want.key in keys),
@@ -82,6 +84,7 @@ def by_data(plan: Plan, refused: Collection[DownloadJob], quota: QuotaInfo, now:
         verdict=allowance.judge_impact(quota, impact),
         quota=quota,
         delivery="data",
+        order_count=0,
         already_held=(),
         under_way=(),
         ordered=(),

@@ -28,9 +28,9 @@ from planet_assets.model.event import Cancelled, Created, Event, Failed, NotTher
 from planet_assets.model.job import DownloadJob, Terms
 from planet_assets.model.plan import Decision, Plan, Want
 from planet_assets.model.ports import Clock
-from planet_assets.rules.bundles import chunks
 from planet_assets.rules.choose import may_come, why_lacking
 from planet_assets.rules.estimate import full_km2, ordered_km2
+from planet_assets.rules.grouping import order_groups
 from planet_assets.rules.lifecycle import may_end
 from planet_assets.view.bar import Bar
 
@@ -322,7 +322,7 @@ def _jobs_of(
     What waits is ordered by itself when it is there.
     """
     wants = list(wants)
-    groups = _order_groups(wants, plan, "w" if waiting else "")
+    groups = order_groups(wants, f"pa-{plan.id[:12]}-{'w' if waiting else ''}")
     impacts = [plan.impact, *([plan.later] if plan.later is not None else [])]
     bearing = {(one.item_id, one.asset_type) for impact in impacts for one in impact.wants if one.orders_km2 > 0}
     return [
@@ -358,23 +358,6 @@ def _jobs_of(
         )
         for want in wants
     ]
-
-
-def _order_groups(wants: Sequence[Want], plan: Plan, mark: str) -> dict[tuple[str, str, str], str]:
-    """Asset -> name of the group it is ordered in: one bundle, and no more items than an order should carry."""
-    names: dict[tuple[str, str, str], str] = {}
-    bundles = dict.fromkeys((want.item.item_type, want.bundle) for want in wants if want.bundle is not None)
-    for number, (item_type, bundle) in enumerate(bundles):
-        mine = [want for want in wants if (want.item.item_type, want.bundle) == (item_type, bundle)]
-        composites = dict.fromkeys(want.item.id for want in mine if want.members)
-        if composites:
-            each = {name: f"pa-{plan.id[:12]}-{mark}{number}-c{count}" for count, name in enumerate(composites)}
-            names |= {want.key: each[want.item.id] for want in mine}
-            continue
-        for part, ids in enumerate(chunks(list(dict.fromkeys(want.item.id for want in mine)))):
-            members = set(ids)
-            names |= {want.key: f"pa-{plan.id[:12]}-{mark}{number}-{part}" for want in mine if want.item.id in members}
-    return names
 
 
 def _exact_km2(want: Want, *, bears: bool) -> float:

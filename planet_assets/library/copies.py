@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -89,20 +89,19 @@ def _write(
     connection.execute(row.on_conflict_do_update(index_elements=["site_id", "path"], set_=known))
 
 
-def held(library: Library, keys: Collection[Key], *, cut: str = "", whole: bool = True) -> dict[Key, Held]:
+def held(library: Library, cuts: Mapping[Key, str], *, whole: bool = True) -> dict[Key, Held]:
     """Files that the library knows and that still lie where they were, by asset.
 
     Args:
         library: where to look.
-        keys: the assets.
-        cut: digest of a region: files that Planet cut to it count where there is no whole one.
+        cuts: asset -> digest of a region: a file that Planet cut to it counts where there is no whole one.
         whole: False where whole files do not serve.
     """
-    wanted = set(keys)
     found: dict[Key, Held] = {}
-    for one in sorted(_rows(library, {key[1] for key in wanted}), key=lambda one: one.cut != ""):
+    for one in sorted(_rows(library, {key[1] for key in cuts}), key=lambda one: one.cut != ""):
+        cut = cuts.get(one.key, "")
         ours = (whole and not one.cut) or (one.cut != "" and one.cut == cut and one.digest is not None)
-        if one.key in wanted and ours and one.key not in found and one.is_there:
+        if one.key in cuts and ours and one.key not in found and one.is_there:
             found[one.key] = one
     return found
 

@@ -207,6 +207,10 @@ class Plan:
     """What the files are cut to, lon/lat WKT."""
     delivery: str = "auto"
     """How Planet was to deliver: data, orders or auto."""
+    in_pieces: bool = False
+    """True when each scene is cut to a part of the region of its own; else all are cut to the region."""
+    order_count: int = 0
+    """Orders that have to be placed at Planet for it."""
     already_held: tuple[Want, ...] = ()
     """What the library already holds; it is linked or copied, at no charge."""
     under_way: tuple[tuple[Want, str], ...] = ()

@@ -57,6 +57,8 @@ class Selection:
     """Region of interest, lon/lat degrees (EPSG:4326)."""
     pieces: Mapping[str, BaseGeometry] = field(repr=False)
     """Item id -> what that scene is to supply: all it sees of the ROI, or with `pieces=True` its own share only."""
+    in_pieces: bool = False
+    """True when each scene is to supply its own piece of the ROI only: a plan then cuts each to that."""
     coverage: float
     """Share of the ROI that some chosen scene covers, 0 to 1, whatever its period."""
     charge_km2: Mapping[str, float]

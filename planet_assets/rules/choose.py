@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from planet_assets.exceptions import Misused
+from planet_assets.model.geometry import only_areas
 from planet_assets.model.item import Item
 from planet_assets.model.selection import Chosen
-from planet_assets.rules.area import overlap_km2
+from planet_assets.rules.area import geodesic_km2, overlap_km2
 from planet_assets.rules.naming import asset_type_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ SR_DELAY = timedelta(days=2)
 
 SMALLEST_KM2 = 1e-6
 """One square metre, the least that Planet clips to. Source: confirmed."""
+
+Ref = tuple[str, str]
+"""Item type and id."""
 
 Key = tuple[str, str, str]
 """Item type, item id, asset type."""
@@ -69,10 +73,16 @@ def choose(
     )
 
 
-def with_ground(chosen: Chosen, aoi: BaseGeometry) -> Chosen:
-    """Without scenes that Planet's clip would leave nothing of: an order does not take them."""
+def with_ground(chosen: Chosen, aoi: BaseGeometry, pieces: Mapping[Ref, BaseGeometry] | None = None) -> Chosen:
+    """Without scenes that Planet's clip would leave nothing of: an order does not take them.
+
+    `pieces` are regions of single scenes, where each is clipped to its own.
+    """
     items = list({item.ref: item for item, _ in chosen.fetch}.values())
     areas = overlap_km2([item.footprint for item in items], aoi)
+    own = [at for at, item in enumerate(items) if item.ref in (pieces or {})]
+    for at in own:
+        areas[at] = geodesic_km2(only_areas(items[at].footprint.intersection((pieces or {})[items[at].ref])))
     empty = {item.ref: item.id for item, km2 in zip(items, areas, strict=True) if km2 < SMALLEST_KM2}
     fetch = tuple(pair for pair in chosen.fetch if pair[0].ref not in empty)
     return replace(chosen, fetch=fetch, outside=(*chosen.outside, *empty.values()))

@@ -147,6 +147,7 @@ def _select(given: Sequence[Feature | Item], wish: _Wish) -> Selection:
         items=tuple(usable.items[at] for at in chosen),
         roi=wish.roi,
         pieces={usable.items[at].id: shares[at] for at in chosen},
+        in_pieces=wish.pieces,
         **_figures(usable, chosen, shares, wish.roi),
         periods=tuple(_period(name, usable, periods, chosen, shares, wish.roi) for name in sorted(set(periods))),
         candidates=tuple(reversed(usable.items)),

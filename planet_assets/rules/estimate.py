@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 
 from planet_assets.exceptions import Misused
 from planet_assets.model.geometry import only_areas
@@ -59,6 +60,7 @@ def estimate(
     chosen: Chosen,
     *,
     roi: BaseGeometry | None = None,
+    pieces: Mapping[Ref, BaseGeometry] | None = None,
     repeat: str = "each",
     learned: Mapping[str, float] | None = None,
     concurrent: int = 3,
@@ -68,13 +70,14 @@ def estimate(
     Args:
         chosen: what is to be fetched and what is not.
         roi: region of interest, lon/lat; None for whole scenes.
+        pieces: item -> the part of it that is wanted, where each is cut to a region of its own.
         repeat: the rule for repeated downloads, named in the assumptions.
         learned: bytes per km² of each asset type, from earlier downloads.
         concurrent: downloads side by side, for the time.
     """
     items = list({item.ref: item for item, _ in chosen.fetch}.values())
     full = dict(zip((item.ref for item in items), areas_km2([item.footprint for item in items]), strict=True))
-    inside = full if roi is None else _inside(items, roi)
+    inside = full if roi is None else _inside(items, roi, pieces)
     ordered = orders_prices(chosen.fetch, inside)
     wants = tuple(
         _one(item, asset_type, full[item.ref], inside[item.ref], ordered[item.ref, asset_type], learned or {})
@@ -120,8 +123,13 @@ def size_bytes(item: Item, asset_type: str, km2: float) -> tuple[int, int]:
     return int(raw * low), int(raw * high)
 
 
-def _inside(items: Sequence[Item], roi: BaseGeometry) -> dict[tuple[str, str], float]:
-    areas = overlap_km2(np.array([item.footprint for item in items], dtype=object), roi)
+def _inside(items: Sequence[Item], roi: BaseGeometry, pieces: Mapping[Ref, BaseGeometry] | None) -> dict[Ref, float]:
+    footprints = np.array([item.footprint for item in items], dtype=object)
+    if pieces:
+        regions = np.array([pieces.get(item.ref, roi) for item in items], dtype=object)
+        areas = areas_km2(shapely.intersection(footprints, regions))
+    else:
+        areas = overlap_km2(footprints, roi)
     return dict(zip((item.ref for item in items), areas, strict=True))
 
 

@@ -96,7 +96,15 @@ def _price_lines(plan: Plan) -> list[str]:
         lines.append(f"  The {other} route would charge the same")
     else:
         lines.append(f"  The {other} route would charge {exact_km2(impact.other_area_km2)}: {ROUTE_CHARGES[other]}")
-    return lines
+    return [*lines, *_order_lines(plan)]
+
+
+def _order_lines(plan: Plan) -> list[str]:
+    """How many orders it takes, where that is not simply one."""
+    if plan.in_pieces:
+        takes = f", in {count(plan.order_count, 'order')}: one for each piece and bundle" if plan.order_count else ""
+        return [f"  Each scene is cut to its own piece of the ROI{takes}"]
+    return [f"  In {count(plan.order_count, 'order')}"] if plan.order_count > 1 else []
 
 
 def _size_lines(impact: DownloadImpact) -> list[str]:
