@@ -41,6 +41,9 @@ def compose(library: Library, request: Request, now: datetime, gone: Collection[
     Raises:
         Misused: more scenes than an order takes, or types that no composite is made of.
     """
+    if request.pieces:
+        hint = "Select the scenes without pieces."
+        raise Misused("A composite is cut to one region, not to pieces.", hint=hint, argument="tools")
     chosen = choose(request.items, request.asset_types, roi=request.roi)
     if request.aoi is not None:
         chosen = with_ground(chosen, request.aoi.geometry)
