@@ -15,7 +15,7 @@ from planet_assets.flow import adopting, replan
 from planet_assets.flow.adopting import Adoption
 from planet_assets.flow.consent import Hook, decide, may_ask_a_person, refuse_unpaid
 from planet_assets.flow.drive import Listener
-from planet_assets.flow.files import refuse_small_disk
+from planet_assets.flow.files import refuse_bad_disk
 from planet_assets.flow.ordering import files_of
 from planet_assets.flow.run import Runner, in_order
 from planet_assets.model.asset import AssetStatus
@@ -52,7 +52,7 @@ class Carrier:
     async def carry_out(self, plan: Plan, *, allow_unknown: bool) -> JobList:
         """Ask, reserve, fetch, verify, cut, place; jobs in the order given."""
         refuse_unpaid(plan, allow_unknown=allow_unknown or may_ask_a_person(self.hook))
-        await asyncio.to_thread(refuse_small_disk, plan)
+        await asyncio.to_thread(refuse_bad_disk, plan)
         decision = await decide(plan, self.hook, self.wires.clock.now())
         account, terms = plan.quota.account, self.wires.terms(allow_unknown or decision.allow_unknown_quota)
         with self.runner() as runner:

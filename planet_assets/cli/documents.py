@@ -30,6 +30,7 @@ def quota_document(quota: QuotaInfo) -> dict[str, Any]:
         "account": quota.account,
         "plan": quota.plan,
         "why_unknown": quota.why_unknown,
+        "not_asked": quota.not_asked,
         "budgets": [asdict(room) for room in quota.budgets],
     }
 

@@ -112,7 +112,14 @@ def _remembered(
     ledger.declare(library, replace(best, account=account))
     budgets.state(library, account, stated)
     known = ledger.quota_of(library, account, now)
-    return replace(known, near_limit_share=near_limit, why_unknown="" if best.is_known else said.why_unknown)
+    why = said.why_unknown
+    remembered = best is not said and best.is_known
+    return replace(
+        known,
+        near_limit_share=near_limit,
+        why_unknown="" if best.is_known else why,
+        not_asked=why if remembered and best.source == "planet" else "",
+    )
 
 
 def _fallback(library: Library, account: str, said: QuotaInfo, now: datetime) -> QuotaInfo:

@@ -58,12 +58,15 @@ def forget_bytes(part: Path) -> None:
         placing.keep_link(part, address)
 
 
-def refuse_small_disk(plan: Plan) -> None:
-    """Stop a plan that does not fit on the disk, before anybody is asked and anything is reserved.
+def refuse_bad_disk(plan: Plan) -> None:
+    """Stop a plan that cannot be written or does not fit, before anybody is asked and anything is reserved.
 
     Raises:
-        DiskProblem: it may need more than is free.
+        DiskProblem: no file can be made in its folder, or it may need more than is free.
     """
+    wants = [*plan.wants, *plan.already_held, *(want for want, _ in plan.under_way)]
+    for folder in dict.fromkeys(Path(want.path).parent for want in wants):
+        placing.try_folder(folder)
     if plan.wants:
         _refuse(Path(plan.wants[0].path).parent, plan.impact.bytes_high, f"{len(plan.wants)} files")
 

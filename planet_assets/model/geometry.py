@@ -70,6 +70,11 @@ def polygon_from_geojson(geometry: Mapping[str, Any], *, what: str) -> BaseGeome
     return polygon if polygon.is_valid else only_areas(shapely.make_valid(polygon))
 
 
+def swapped(geometry: BaseGeometry) -> BaseGeometry:
+    """The same shape with x and y exchanged: what was meant when latitude was written first."""
+    return shapely.transform(geometry, lambda points: points[:, ::-1])
+
+
 def only_areas(geometry: BaseGeometry) -> BaseGeometry:
     """The polygons of a geometry, lines and points dropped."""
     if geometry.geom_type in ("Polygon", "MultiPolygon"):

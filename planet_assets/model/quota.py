@@ -92,6 +92,8 @@ class QuotaInfo:
     """Share of the limit from which `is_near_limit` holds."""
     why_unknown: str = ""
     """What stands in the way when the quota is not known."""
+    not_asked: str = ""
+    """Why Planet could not be asked now, when the figure is one that was remembered."""
     budgets: tuple[Room, ...] = ()
     """What budgets of our own leave, beside Planet's limit."""
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from planet_assets.exceptions import Misused
-from planet_assets.model.geometry import only_areas
+from planet_assets.model.geometry import only_areas, swapped
 from planet_assets.model.item import Item
 from planet_assets.model.selection import Chosen
 from planet_assets.rules.area import geodesic_km2, overlap_km2
@@ -42,7 +42,7 @@ def choose(
         held: what the library already holds.
 
     Raises:
-        Misused: no asset type, or one that none of the scenes has.
+        Misused: no asset type, one that none of the scenes has, or a region with latitude before longitude.
     """
     types = wanted_types(asset_types)
     first: dict[tuple[str, str], Item] = {}
@@ -51,6 +51,8 @@ def choose(
     unique = list(first.values())
     inside = [item for item in unique if roi is None or item.footprint.intersects(roi)]
     touching = {item.ref for item in inside}
+    if unique and not inside and roi is not None:
+        _refuse_swapped(unique, roi)
     _refuse_unknown_types(inside, types)
     fetch, kept, lacking = [], [], []
     for item in inside:
@@ -124,6 +126,17 @@ def may_come(item: Item, asset_type: str, now: datetime) -> bool:
     if item.permissions == ():
         return age < EMBARGO
     return asset_type.endswith("_sr") and asset_type not in item.assets and age < SR_DELAY
+
+
+def _refuse_swapped(items: Sequence[Item], roi: BaseGeometry) -> None:
+    """A region that only meets the scenes when its coordinates change places was written as lat/lon."""
+    turned = swapped(roi)
+    if touched := sum(item.footprint.intersects(turned) for item in items):
+        raise Misused(
+            f"No scene touches the ROI, but {touched} of {len(items)} do when its coordinates change places.",
+            hint="Write each point as [longitude, latitude].",
+            argument="roi",
+        )
 
 
 def _refuse_unknown_types(items: Sequence[Item], types: Sequence[str]) -> None:

@@ -130,13 +130,38 @@ def ensure_folder(path: str | Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise DiskProblem(f"{folder} is a file, not a folder.", hint="Choose another output folder.") from None
-        probe = folder / f".probe-{secrets.token_hex(8)}"
-        fd = disk.open_new(probe)
-        try:
-            disk.write_all(fd, memoryview(b"?"))
-        finally:
-            os.close(fd)
-            probe.unlink()
+        _probe(folder)
+
+
+def try_folder(path: str | Path) -> None:
+    """Prove that files can be made in an output folder, or that it can be made; nothing stays behind.
+
+    Raises:
+        DiskProblem: it cannot be made or written to.
+    """
+    folder = Path(path).absolute()
+    made: list[Path] = []
+    try:
+        with disk.doing("make the folder", folder):
+            for step in (*reversed(folder.parents), folder):
+                if not step.exists():
+                    step.mkdir()
+                    made.append(step)
+        ensure_folder(folder)
+    finally:
+        for step in reversed(made):
+            with suppress(OSError):  # somebody has put something there meanwhile
+                step.rmdir()
+
+
+def _probe(folder: Path) -> None:
+    probe = folder / f".probe-{secrets.token_hex(8)}"
+    fd = disk.open_new(probe)
+    try:
+        disk.write_all(fd, memoryview(b"?"))
+    finally:
+        os.close(fd)
+        probe.unlink()
 
 
 def same_bytes(path: str | Path, md5: str) -> bool:

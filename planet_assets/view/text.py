@@ -204,7 +204,12 @@ def _available_after(plan: Plan, left_km2: float) -> str:
 
 
 def source_of(quota: QuotaInfo, now: datetime | None) -> str:
-    """Who says so and when; how long ago that is, where the present is given."""
+    """Who says so and when; how long ago that is, where the present is given; why it could not be asked again."""
+    said = _said_by(quota, now)
+    return f"{said}. Remembered: {plain(quota.not_asked)}" if quota.not_asked else said
+
+
+def _said_by(quota: QuotaInfo, now: datetime | None) -> str:
     who = {"planet": "Planet", "declared": "declared in the settings"}.get(quota.source, plain(quota.source))
     if quota.as_of is None:
         return f"{who}, age unknown" if quota.is_known else who

@@ -66,6 +66,12 @@ def test_no_network_5(desk: Desk) -> None:
     complained(desk.run("search", "--roi", desk.roi, *WEEK, **nobody), 5, "no answer")
 
 
+def test_a_remembered_quota_says_that_planet_could_not_be_asked(desk: Desk) -> None:
+    nobody = {"PLANET_ASSETS__PLANET__API_URL": "http://127.0.0.1:9", "PLANET_ASSETS__RETRY_ATTEMPTS": "0"}
+    assert "Remembered" not in desk.run("--text", "quota", "show").out
+    assert "Remembered: Planet could not be asked" in desk.run("--text", "quota", "show", **nobody).out
+
+
 @pytest.mark.parametrize(
     ("region", "word"),
     [
@@ -144,19 +150,23 @@ def test_an_unknown_quota_7_until_it_is_declared(desk: Desk, sandbox: RunningSan
         sandbox.mend()
 
 
-@pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="nothing is forbidden to this user")
+@pytest.mark.skipif(os.name == "nt", reason="a folder's mode does not forbid there")
 def test_a_folder_that_cannot_be_written_1(desk: Desk, features: list[Any]) -> None:
-    closed = desk.folder / "closed"
-    closed.mkdir(mode=0o500)
-    answer = desk.run("download", desk.saved(features), "--yes", "-d", closed / "inside")
-    assert answer.code == 1
+    closed = Path("/proc")  # where not even root makes a folder
+    if os.getuid() != 0:
+        closed = desk.folder / "closed"
+        closed.mkdir(mode=0o500)
+    complained(desk.run("download", desk.saved(features), "--yes", "-d", closed / "inside"), 1, "inside")
 
 
 def test_a_file_where_the_folder_should_be_1(desk: Desk, features: list[Any]) -> None:
     (desk.folder / "taken").write_text("")
-    answer = desk.run("download", desk.saved(features), "--yes", "-d", "taken")
-    assert answer.code == 1, answer.err
-    assert "taken" in answer.err + answer.out
+    complained(desk.run("download", desk.saved(features), "--yes", "-d", "taken"), 1, "taken")
+
+
+def test_a_region_with_latitude_first_2(desk: Desk, features: list[Any]) -> None:
+    turned = {"type": "Polygon", "coordinates": [[[45.4, 9.1], [45.5, 9.1], [45.5, 9.3], [45.4, 9.1]]]}
+    complained(desk.run("plan", desk.saved(features), "--clip", json.dumps(turned)), 2, "longitude, latitude")
 
 
 def test_a_mistake_of_ours_is_one_line_too_and_debug_shows_more(desk: Desk) -> None:

@@ -30,6 +30,7 @@ from planet_assets.transfer.place import (
     part_path,
     place,
     same_bytes,
+    try_folder,
 )
 
 DATA = b"II*\0" + bytes(range(256)) * 400
@@ -322,6 +323,16 @@ def test_a_folder_is_made_and_left_empty(tmp_path):
     ensure_folder(folder)
     ensure_folder(folder)
     assert os.listdir(folder) == []
+
+
+def test_trying_a_folder_leaves_nothing_behind(tmp_path):
+    try_folder(tmp_path / "a" / "b")
+    try_folder(tmp_path)
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskProblem):
+        try_folder(tmp_path / "file" / "below")
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):

@@ -26,6 +26,12 @@ def test_scenes_outside_the_roi_are_left_out_and_named() -> None:
     assert (chosen.fetch, chosen.outside) == (((ONE, TYPE),), (TWO.id,))
 
 
+def test_a_region_with_latitude_first_is_a_mistake_and_not_an_empty_plan() -> None:
+    with pytest.raises(Misused, match=r"1 of 2 do when its coordinates change places"):
+        choose([ONE, TWO], [TYPE], roi=box(45.02, 9.02, 45.05, 9.05))
+    assert choose([ONE], [TYPE], roi=box(100.0, 10.0, 100.1, 10.1)).fetch == ()
+
+
 def test_what_is_held_is_not_wanted_again() -> None:
     chosen = choose([ONE, TWO], [TYPE], held={(*ONE.ref, TYPE)})
     assert (chosen.fetch, chosen.held) == (((TWO, TYPE),), ((ONE, TYPE),))
