@@ -71,13 +71,10 @@ def _simplified(geometry: BaseGeometry) -> BaseGeometry:
     """Fewer vertices, and still all of the region: grown a little, then simplified by less than it was grown."""
     if shapely.get_num_coordinates(geometry) <= MOST_VERTICES:
         return geometry
-    for step in STEPS_DEG:
-        near = geometry.simplify(0.1 * step)  # growing an outline of many thousand vertices takes long
-        grown = near.buffer(step, quad_segs=2).simplify(0.8 * step).intersection(_WORLD)
-        rounded = shapely.set_precision(grown, 10.0**-DIGITS)
-        polygons = [part for part in shapely.get_parts(rounded) if part.geom_type == "Polygon"]
-        parts = [_without_slivers(part) for part in polygons]
-        if not parts or sum(shapely.get_num_coordinates(parts)) > MOST_VERTICES:
+    steps = STEPS_DEG if _grown(geometry, STEPS_DEG[-1]) else ()  # what the coarsest cannot do, none can
+    for step in steps:
+        parts = _grown(geometry, step)
+        if not parts:
             continue
         simple = _together(parts)
         if simple.is_valid and simple.covers(geometry):
@@ -87,3 +84,13 @@ def _simplified(geometry: BaseGeometry) -> BaseGeometry:
         hint="Simplify it, or fetch whole scenes by delivery='data'.",
         argument="roi",
     )
+
+
+def _grown(geometry: BaseGeometry, step: float) -> list[Polygon]:
+    """The polygons of the region grown by about `step` degrees; none when they have too many vertices still."""
+    near = geometry.simplify(0.1 * step)  # growing an outline of many thousand vertices takes long
+    grown = near.buffer(step, quad_segs=2).simplify(0.8 * step).intersection(_WORLD)
+    rounded = shapely.set_precision(grown, 10.0**-DIGITS)
+    polygons = [part for part in shapely.get_parts(rounded) if part.geom_type == "Polygon"]
+    parts = [_without_slivers(part) for part in polygons]
+    return parts if shapely.get_num_coordinates(parts).sum() <= MOST_VERTICES else []
