@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from planet_assets.exceptions import KeyMissing, Misused
 from planet_assets.model.quota import Budget
+from planet_assets.model.tariff import Tariff
 from planet_assets.planet.auth import PlanetAuth
 
 PREFIX = "PLANET_ASSETS__"
@@ -67,8 +68,20 @@ class QuotaSettings(Section):
 
     allow_unknown: bool = False
     """True to go on when nobody can tell the quota."""
+    style: Literal["consumption", "aum"] | None = None
+    """How Planet charges: per image, or only ground that is not unlocked yet; unset, what Planet says."""
+    term: str | None = None
+    """aum: names the term in which unlocked ground stays free, for example its first day; unset, what Planet says."""
     repeat: Literal["each", "once"] = "each"
     """Whether every new download of an asset charges again. Source: assumed, the safe side."""
+    types: Literal["each", "first"] = "each"
+    """Whether each raster asset of a scene charges, or only the first. Source: assumed, the safe side."""
+    udm2: bool = True
+    """Whether the usable data mask charges when it is downloaded. Source: assumed, the safe side."""
+    clip_lowers: bool = True
+    """Whether an order is charged by its clip. Source: confirmed; it depends on the raster tools of the plan."""
+    clip_minimum_km2: Annotated[float, Field(ge=0, le=10_000)] = 0.01
+    """The least that a clipped scene charges, km². Source: confirmed for Premium; 100 is reported for Preferred."""
     near_limit: Share = 0.9
     """Share of the limit from which usage counts as near the limit."""
     daily_limit_km2: Positive | None = None
@@ -179,6 +192,20 @@ def origins(config: Mapping[str, Any] | None = None) -> list[tuple[str, Any, str
 def described() -> list[tuple[str, Any, str]]:
     """(dotted key, default, what it means) of every setting; a section's own line comes before its keys."""
     return _described(Settings, "")
+
+
+def tariff(settings: Settings) -> Tariff:
+    """By which rules Planet charges, as far as that is declared."""
+    declared = settings.quota
+    return Tariff(
+        style=declared.style or "",
+        term=declared.term or "",
+        repeat=declared.repeat,
+        types=declared.types,
+        udm2=declared.udm2,
+        clip_lowers=declared.clip_lowers,
+        clip_minimum_km2=declared.clip_minimum_km2,
+    )
 
 
 def budgets(config: Mapping[str, Any] | Settings | None, *, script: str) -> dict[str, Budget | None]:

@@ -22,6 +22,7 @@ from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment, asset_info
 from planet_assets.flow.search import search as search_flow
 from planet_assets.library import jobs as job_rows
+from planet_assets.library import ledger
 from planet_assets.model.changes import Changes
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
@@ -165,7 +166,8 @@ class AssetManager(Desk):
         """
         how = {"clip_to_roi": roi, "delivery": delivery}
         request = self._wires.request(scenes, asset_types, **how)
-        return planning.impact_of(self.library, request, self._wires.clock.now())
+        now, account = self._wires.clock.now(), accounts.account_of(self.library, self.auth.digest)
+        return planning.impact_of(self.library, request, ledger.quota_of(self.library, account, now), now)
 
     async def plan(
         self,

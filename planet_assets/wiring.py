@@ -90,6 +90,7 @@ class Wiring:
             orders=self.orders(),
             items=self.data(),
             quota=quota,
+            tariff=configuration.tariff(self.settings),
             now=self.clock.now(),
             by=self.name,
         )
@@ -135,7 +136,7 @@ class Wiring:
             folder=options.pop("output_dir", None) or self.settings.output_dir,
             naming=options.pop("naming", None) or self.settings.naming,
             delivery=options.pop("delivery", None) or self.settings.delivery,
-            repeat=self.settings.quota.repeat,
+            tariff=configuration.tariff(self.settings),
             concurrent=self._concurrent(options.pop("max_concurrent", None)),
             **options,
         )

@@ -36,7 +36,7 @@ from planet_assets.flow.asking import Asking
 from planet_assets.flow.drive import Track
 from planet_assets.flow.ordering import Ordering
 from planet_assets.flow.turnstile import Turnstile
-from planet_assets.library import copies
+from planet_assets.library import copies, ground
 from planet_assets.library.engine import Library
 from planet_assets.model.asset import Part, Promise
 from planet_assets.model.event import (
@@ -157,7 +157,8 @@ class Acquire:
             return adopted
         resuming = await self._in_thread(self._can_resume, job)
         await self._in_thread(files.refuse_no_room, job)
-        extra = charges.unconfirmed_km2(job, resuming=resuming)
+        price = await self._in_thread(ground.price_now, self.library, job)
+        extra = charges.unconfirmed_km2(job, resuming=resuming, km2=price)
         if extra > 0 and not await self.consent(job, extra):
             self.turnstile.leave(job.id)
             raise Declined(

@@ -15,20 +15,23 @@ from planet_assets.flow.composing import compose
 from planet_assets.flow.cutting import read_region
 from planet_assets.flow.given import Ref, Scenes, as_selected, clipped_at_planet, pieces_within, read_scenes
 from planet_assets.flow.known import Key, Known, bare, comes_later, look_up, substitutes
-from planet_assets.library import copies, jobs
+from planet_assets.library import copies, ground, jobs
 from planet_assets.library.engine import Library
 from planet_assets.model.item import Item
 from planet_assets.model.job import Clipping
 from planet_assets.model.plan import DownloadImpact, Plan, Want
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.selection import Chosen
+from planet_assets.model.tariff import Tariff
 from planet_assets.rules import allowance, naming
 from planet_assets.rules.aoi import Aoi, acceptable
 from planet_assets.rules.area import buffered
 from planet_assets.rules.bundles import assignment
 from planet_assets.rules.choose import wanted_types
-from planet_assets.rules.estimate import MINIMUM_CLIP_KM2, estimate, routed, types_of
+from planet_assets.rules.estimate import Basis, estimate, routed
 from planet_assets.rules.grouping import order_groups
+from planet_assets.rules.prices import Paid, types_of
+from planet_assets.rules.tariff import NOTHING, settled
 from planet_assets.rules.tools import as_text, from_text, read_tools, refuse_unfit, suffix
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["DELIVERIES", "Request", "Scenes", "impact_of", "make_plan", "read_request"]
 
 IN_PIECES = (
-    f"Pieces: a clip is taken to charge {MINIMUM_CLIP_KM2:g} km² at the least. Where a plan charges more for a small "
+    "Pieces: a clip is taken to charge no more than the minimum above. Where a plan charges more for a small "
     "clip, as some are reported to, pieces may cost more than they save: ask Planet before you order many small ones."
 )
 """Source: confirmed for Premium plans, assumed for the rest."""
@@ -77,8 +80,8 @@ class Request:
     """True when the way a cut file is written was asked for, which Planet's clip does not follow."""
     why_data: str = ""
     """Why Planet cannot clip, in words, where auto takes whole scenes for that."""
-    repeat: str = "each"
-    """Whether a repeated download charges again."""
+    tariff: Tariff = Tariff()
+    """By which rules Planet charges."""
     concurrent: int = 3
     """Downloads side by side."""
 
@@ -98,7 +101,7 @@ def read_request(
     *,
     folder: str | Path,
     naming: str,
-    repeat: str,
+    tariff: Tariff,
     concurrent: int,
     roi: Any = None,
     clip_to_roi: Any = None,
@@ -140,7 +143,7 @@ def read_request(
         fallback={wanted_types(name)[0]: wanted_types(other)[0] for name, other in (fallback or {}).items()},
         recodes=bool({"output_format", "compression", "create_overview"} & (clipping_config or {}).keys()),
         why_data=why_data,
-        repeat=repeat,
+        tariff=tariff,
         concurrent=concurrent,
     )
 
@@ -174,9 +177,11 @@ def _planets_cut(region: BaseGeometry | None, clipping: Clipping | None, deliver
         return None, error.message
 
 
-def impact_of(library: Library | None, request: Request, now: datetime) -> DownloadImpact:
+def impact_of(library: Library | None, request: Request, quota: QuotaInfo, now: datetime) -> DownloadImpact:
     """What a request would cost; the library tells what is held already."""
-    return _impact(library, request, look_up(library, request, now).chosen)
+    request = replace(request, tariff=settled(request.tariff, quota))
+    chosen = look_up(library, request, now).chosen
+    return _impact(request, chosen, _basis(library, request, chosen, quota.account))
 
 
 def make_plan(
@@ -188,11 +193,13 @@ def make_plan(
         Misused: an asset type that no scene has.
         Unsafe: a scene id that cannot be part of a file name.
     """
+    request = replace(request, tariff=settled(request.tariff, quota))
     made = compose(library, request, now, gone) if '"composite"' in request.tools else None
     known = look_up(library, request, now, gone=gone) if made is None else made.known
     chosen = known.chosen
-    impact = _with_fallbacks(_impact(library, request, chosen if made is None else made.inputs), request)
-    later, coming = _later(library, request, chosen, now) if made is None else (None, Chosen(fetch=()))
+    basis = _basis(library, request, chosen if made is None else made.inputs, quota.account)
+    impact = _with_fallbacks(_impact(request, chosen if made is None else made.inputs, basis), request)
+    later, coming = _later(request, chosen, basis, now) if made is None else (None, Chosen(fetch=()))
     bundles = _bundles(impact, chosen) if made is None else dict(made.bundles)
     if later is not None:
         bundles |= _bundles(later, coming)
@@ -208,6 +215,7 @@ def make_plan(
         quota=quota,
         asset_types=request.asset_types,
         roi_wkt=None if request.roi is None else request.roi.wkt,
+        tariff=request.tariff,
         delivery=request.route,
         in_pieces=bool(request.pieces),
         order_count=len(set(order_groups(wants).values())),
@@ -224,11 +232,11 @@ def make_plan(
     )
 
 
-def _later(library: Library, request: Request, chosen: Chosen, now: datetime) -> tuple[DownloadImpact | None, Chosen]:
+def _later(request: Request, chosen: Chosen, basis: Basis, now: datetime) -> tuple[DownloadImpact | None, Chosen]:
     """What would be charged for what is lacking and may come, and that; None where nothing is to come."""
     lacking = [(item, name) for item, name, _ in chosen.lacking if comes_later(chosen, item, name, now)]
     coming = Chosen(fetch=tuple((bare(item), name) for item, name in lacking))
-    return (_impact(library, request, coming) if lacking else None), coming
+    return (_impact(request, coming, basis) if lacking else None), coming
 
 
 def _with_fallbacks(impact: DownloadImpact, request: Request) -> DownloadImpact:
@@ -240,19 +248,26 @@ def _with_fallbacks(impact: DownloadImpact, request: Request) -> DownloadImpact:
     return replace(impact, assumptions=(*impact.assumptions, *notes))
 
 
-def _impact(library: Library | None, request: Request, chosen: Chosen) -> DownloadImpact:
-    figures = estimate(
-        chosen,
-        roi=request.roi if request.aoi is None else request.aoi.geometry,
-        pieces=request.pieces if request.aoi is None else request.planets_pieces,
-        repeat=request.repeat,
-        learned={} if library is None else jobs.bytes_per_km2(library),
-        concurrent=request.concurrent,
-    )
+def _basis(library: Library | None, request: Request, chosen: Chosen, account: str) -> Basis:
+    """The rules, and what the library knows was paid for before."""
+    tariff = request.tariff
+    if library is None:
+        return Basis(tariff=tariff)
+    unlocked = ground.unlocked(library, account, tariff.term) if tariff.is_aum else NOTHING
+    refs = {item.ref for item, _ in chosen.fetch} if tariff.types == "first" else set()
+    paid = Paid(unlocked=unlocked, types={ref: ground.other_types(library, *ref) for ref in refs})
+    return Basis(tariff=tariff, paid=paid, learned=jobs.bytes_per_km2(library))
+
+
+def _impact(request: Request, chosen: Chosen, basis: Basis) -> DownloadImpact:
+    clip = None if request.aoi is None else request.aoi.geometry
+    region, pieces = (request.roi, request.pieces) if clip is None else (clip, request.planets_pieces)
+    figures = estimate(chosen, roi=region, pieces=pieces, basis=basis, concurrent=request.concurrent)
     if request.route == "data" or (request.route == "auto" and request.aoi is None):
         note = f"Whole scenes: {request.why_data}"
         return replace(figures, assumptions=(*figures.assumptions, note)) if request.why_data else figures
-    impact = routed(figures, chosen, cheapest=request.route == "auto", clips=request.aoi is not None)
+    cheapest = request.route == "auto"
+    impact = routed(figures, chosen, clip=clip, pieces=pieces, cheapest=cheapest, basis=basis)
     more = 0.0 if request.aoi is None else request.aoi.added_km2
     note = f"The ROI was simplified for Planet's clip, which adds {more:,.4f} km² to each scene at the most."
     notes = (*([IN_PIECES] if request.pieces else ()), *([note] if more > 0 else ()))

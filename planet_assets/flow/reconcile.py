@@ -17,6 +17,7 @@ from planet_assets.model.month import MonthReport
 from planet_assets.model.order import Order
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.spend import Foreign, Reconciliation, ReportLine
+from planet_assets.model.tariff import Tariff
 from planet_assets.rules import months
 from planet_assets.rules import reconcile as rules
 
@@ -52,6 +53,8 @@ class Books:
     """Who knows footprints that the library does not."""
     quota: QuotaInfo
     """What Planet says is used."""
+    tariff: Tariff
+    """By which rules orders of others are counted."""
     now: datetime
     """The moment, UTC."""
     by: str
@@ -129,7 +132,7 @@ async def _foreign(books: Books, start: datetime, known: Sequence[Any]) -> tuple
     found: list[Foreign] = []
     problems: list[str] = []
     for order in foreign:
-        priced, unpriced = rules.order_spends(order, footprints, known)
+        priced, unpriced = rules.order_spends(order, footprints, books.tariff, known)
         found += priced
         problems += unpriced
     return found, problems

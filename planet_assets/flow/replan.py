@@ -32,7 +32,7 @@ def only(plan: Plan, keys: Collection[tuple[str, str, str]], now: datetime) -> P
     """The part of a plan that is about these assets, priced and judged anew."""
     wants = tuple(want for want in plan.wants if want.key in keys)
     pairs = {(item.id, want.asset_type) for want in wants for item in want.members or [want.item]}
-    prices = tuple(one for one in plan.impact.wants if (one.item_id, one.asset_type) in pairs)
+    prices = tuple(_alone(one, plan) for one in plan.impact.wants if (one.item_id, one.asset_type) in pairs)
     impact = replace(
         plan.impact,
         wants=prices,
@@ -56,12 +56,21 @@ def only(plan: Plan, keys: Collection[tuple[str, str, str]], now: datetime) -> P
     )
 
 
+def _alone(price: WantImpact, plan: Plan) -> WantImpact:
+    """A price that counts on no other want of the plan, which may not be in the part."""
+    if not plan.tariff.is_aum:
+        return price
+    return replace(price, data_km2=price.data_alone_km2, orders_km2=price.orders_alone_km2)
+
+
 def by_data(plan: Plan, refused: Collection[DownloadJob], quota: QuotaInfo, now: datetime) -> Plan:
     """What to ask when Planet refuses orders of a plan: the same assets as whole scenes, cut here."""
     keys = {job.key for job in refused}
     wants = tuple(want.other for want in plan.wants if want.key in keys and want.other is not None)
     pairs = {(want.item.id, want.asset_type) for want in wants}
-    prices = tuple(replace(one, route="data") for one in plan.impact.wants if (one.item_id, one.asset_type) in pairs)
+    prices = tuple(
+        _alone(replace(one, route="data"), plan) for one in plan.impact.wants if (one.item_id, one.asset_type) in pairs
+    )
     offered_km2 = math.fsum(job.km2 for job in refused)
     reasons = dict.fromkeys(job.error_message or "" for job in refused)
     impact = replace(

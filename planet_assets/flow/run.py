@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 from planet_assets.exceptions import DiskProblem, LibraryAway, LibraryLocked
 from planet_assets.flow import files
 from planet_assets.flow.acquire import Acquire, Consent
+from planet_assets.flow.agreed import holds_of, jobs_of
 from planet_assets.flow.asking import Asking, Assets
 from planet_assets.flow.drive import Listener, Track, drive
 from planet_assets.flow.ordering import Ordering
@@ -29,8 +28,6 @@ from planet_assets.model.job import DownloadJob, Terms
 from planet_assets.model.plan import Decision, Plan, Want
 from planet_assets.model.ports import Clock
 from planet_assets.rules.choose import may_come, why_lacking
-from planet_assets.rules.estimate import full_km2, ordered_km2
-from planet_assets.rules.grouping import order_groups
 from planet_assets.rules.lifecycle import may_end
 from planet_assets.view.bar import Bar
 
@@ -97,7 +94,7 @@ class Runner:
             if job_id in finished and _lies_elsewhere(finished[job_id], want)
         ]
         now = self.clock.now()
-        linked = _jobs_of([want for _, want in elsewhere], plan, account, terms, now)
+        linked = jobs_of([want for _, want in elsewhere], plan, account, terms, now)
         started = await self._added([(job, [Created(at=now, km2=0.0)]) for job in linked], now)
         for job_id, _ in elsewhere:
             del finished[job_id]
@@ -113,10 +110,12 @@ class Runner:
             LibraryLocked: another process began to fetch one of the assets meanwhile; plan again.
         """
         now = self.clock.now()
-        new = [(job, [Created(at=now, km2=job.km2)]) for job in _jobs_of(plan.wants, plan, account, terms, now)]
-        held = _jobs_of(plan.already_held, plan, account, terms, now)
-        ordered = _jobs_of(plan.ordered, plan, account, terms, now)
-        lacking = _jobs_of([want for want, _ in plan.lacking], plan, account, terms, now, waiting=True)
+        made = jobs_of(plan.wants, plan, account, terms, now)
+        holds = holds_of(plan, made)
+        new = [(job, [Created(at=now, km2=holds[job.id], agreed_km2=job.km2)]) for job in made]
+        held = jobs_of(plan.already_held, plan, account, terms, now)
+        ordered = jobs_of(plan.ordered, plan, account, terms, now)
+        lacking = jobs_of([want for want, _ in plan.lacking], plan, account, terms, now, waiting=True)
         told = [_lacks(want, reason, now) for want, reason in plan.lacking]
         return await self._added(
             [
@@ -138,7 +137,7 @@ class Runner:
         now = self.clock.now()
         wants = [*plan.wants, *plan.already_held, *plan.ordered, *(want for want, _ in plan.lacking)]
         ended = [Created(at=now, km2=0.0), Cancelled(at=now, by=decision.by, reason=decision.reason)]
-        return await self._added([(job, ended) for job in _jobs_of(wants, plan, account, terms, now)], now)
+        return await self._added([(job, ended) for job in jobs_of(wants, plan, account, terms, now)], now)
 
     async def take_over(self, ids: Iterable[str]) -> list[DownloadJob]:
         """Claim jobs that nobody works on, and note that they changed hands."""
@@ -312,71 +311,6 @@ class Throttle:
             return False
         self._last[job.id] = (job.status.value, now)
         return True
-
-
-def _jobs_of(
-    wants: Iterable[Want], plan: Plan, account: str, terms: Terms, now: datetime, *, waiting: bool = False
-) -> list[DownloadJob]:
-    """A job for every want; what the library holds, or an order brings already, costs nothing.
-
-    What waits is ordered by itself when it is there.
-    """
-    wants = list(wants)
-    groups = order_groups(wants, f"pa-{plan.id[:12]}-{'w' if waiting else ''}")
-    impacts = [plan.impact, *([plan.later] if plan.later is not None else [])]
-    bearing = {(one.item_id, one.asset_type) for impact in impacts for one in impact.wants if one.orders_km2 > 0}
-    return [
-        DownloadJob(
-            id=uuid.uuid4().hex,
-            batch_id=plan.id,
-            account=account,
-            item_type=want.item.item_type,
-            scene_id=want.item.id,
-            asset_type=want.asset_type,
-            route=want.route,
-            path=want.path,
-            clipped_path=want.clipped_path,
-            roi_wkt=want.roi_wkt,
-            clipping=want.clipping if want.clipped_path is not None else None,
-            terms=terms,
-            bundle=want.bundle,
-            tools=want.tools,
-            order_id=None if want.standing is None else want.standing.id,
-            order_name=None if want.standing is None else want.standing.name,
-            order_asked_at=None if want.standing is None else want.standing.placed_at,
-            order_group=groups.get(want.key),
-            order_km2=_order_km2(want),
-            whole_km2=full_km2(want.item, want.asset_type) if want.route == "orders" else 0.0,
-            km2=_exact_km2(
-                want, bears=any((item.id, want.asset_type) in bearing for item in want.members or [want.item])
-            ),
-            members=tuple(item.id for item in want.members),
-            created_at=now,
-            updated_at=now,
-            held_copy=want.held_path,
-            md5=want.held_digest,
-        )
-        for want in wants
-    ]
-
-
-def _exact_km2(want: Want, *, bears: bool) -> float:
-    """What Planet will charge, exactly; the impact's sums are quick. One file of a bundle bears the charge of all."""
-    if want.held_path is not None or want.standing is not None:
-        return 0.0
-    if want.route == "data":
-        return full_km2(want.item, want.asset_type)
-    return _order_km2(want) if bears else 0.0
-
-
-def _order_km2(want: Want) -> float:
-    """What an order charges for the item in the want's bundle."""
-    if want.route == "data" or want.held_path is not None or want.standing is not None:
-        return 0.0
-    from shapely import from_wkt
-
-    region = None if want.roi_wkt is None else from_wkt(want.roi_wkt)
-    return math.fsum(ordered_km2(item, region) for item in want.members or [want.item])
 
 
 def _lies_elsewhere(job: DownloadJob, want: Want) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.exceptions import LibraryLocked, Misused
-from planet_assets.library import copies, ledger
+from planet_assets.library import copies, ground, ledger
 from planet_assets.library.engine import Library, alone, is_dead, lease_time
 from planet_assets.library.schema import event as event_table
 from planet_assets.library.schema import job as job_table
@@ -112,10 +112,12 @@ def record(library: Library, job: DownloadJob, event: Event, *, by: str = "") ->
 def record_together(library: Library, moves: Sequence[tuple[DownloadJob, Event]], *, by: str = "") -> list[DownloadJob]:
     """Move several jobs, each by its event, all or none. Errors are those of `record`."""
     with library.write() as connection:
-        return [_moved_by(connection, job, event, by) for job, event in moves]
+        priced = ground.Priced(connection)
+        return [_moved_by(connection, priced, job, event, by) for job, event in moves]
 
 
-def _moved_by(connection: sa.Connection, job: DownloadJob, event: Event, by: str) -> DownloadJob:
+def _moved_by(connection: sa.Connection, priced: ground.Priced, job: DownloadJob, event: Event, by: str) -> DownloadJob:
+    event = priced.price(job, event)
     after = lifecycle.apply(job, event)
     extra = charges.needs_room_km2(job, event)
     mine = (job_table.c.id == job.id, job_table.c.revision == job.revision)
@@ -128,6 +130,7 @@ def _moved_by(connection: sa.Connection, job: DownloadJob, event: Event, by: str
         ledger.take(connection, account, extra, now=event.at, allow_unknown=allow)
     connection.execute(sa.update(job_table).where(*mine).values(_row(after)))
     _write_event(connection, job, after, event, by)
+    priced.unlock(job, after)
     if isinstance(event, Placed):
         copies.write_placed(connection, after, at=event.at)
     if isinstance(event, Clipped):

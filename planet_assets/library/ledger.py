@@ -37,6 +37,7 @@ def declare(library: Library, info: QuotaInfo) -> None:
         "interval": info.interval,
         "style": info.style,
         "plan": info.plan,
+        "term": info.term,
         "resets_at": info.resets_at,
         "as_of": info.as_of,
     }
@@ -174,6 +175,7 @@ def _info(connection: sa.Connection, account: str, now: datetime) -> QuotaInfo:
             interval=row["interval"],
             style=row["style"],
             plan=row["plan"],
+            term=row["term"],
             resets_at=row["resets_at"],
             as_of=row["as_of"],
         )

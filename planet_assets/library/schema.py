@@ -1,6 +1,6 @@
 """The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is
-what happened, a site is a place; the ledger says what was spent, quota what may be, the queue what is wanted as soon as
-it may be, listed what a source listed last time, and kv remembers small things.
+what happened, a site is a place; the ledger says what was spent, quota what may be, ground what a term has unlocked,
+the queue what is wanted as soon as it may be, listed what a source listed last time, and kv remembers small things.
 
 Text is never cast, and names that others gave have no greatest length. Times are ISO 8601 UTC text of fixed width, so
 that they sort as they are.
@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -162,8 +163,18 @@ quota = Table(
     Column("interval", Text, nullable=False),
     Column("style", Text, nullable=False),
     Column("plan", Text, nullable=False),
+    Column("term", Text, nullable=False, server_default=""),
     Column("resets_at", Moment),
     Column("as_of", Moment),
+    Column("revision", Integer, nullable=False),
+)
+
+ground = Table(
+    "ground",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("term", Text, primary_key=True),
+    Column("wkb", LargeBinary, nullable=False),
     Column("revision", Integer, nullable=False),
 )
 

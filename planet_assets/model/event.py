@@ -21,6 +21,8 @@ class Created(Event):
 
     km2: float
     """Reserved, km²."""
+    agreed_km2: float | None = None
+    """What was agreed to at the most, where that is more than is reserved: ground that plans share is held once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class LinkReady(Event):
     """Digest Planet promises."""
     expires_at: datetime | None
     """End of the link's life."""
+    exact_km2: float | None = None
+    """What Planet has charged at the most for an order's file, where that depends on what was charged before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,8 @@ class FetchStarting(Event):
     """True when a kept part is continued, which charges only if the server starts over."""
     consented_km2: float = 0.0
     """What was agreed to for it, beyond what had been confirmed."""
+    km2: float | None = None
+    """What it charges, where that depends on what was charged before. None: the job's own price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,8 @@ class FetchAnswered(Event):
 
     offset: int
     """Byte it begins at; 0 is a start that charges."""
+    exact_km2: float | None = None
+    """What Planet has charged for the asset at the most, where that depends on what was charged before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +180,8 @@ class OrderPlacing(Event):
     """What the order charges for this job: one of the jobs of an item carries the charge. None: the job's own price."""
     consented_km2: float = 0.0
     """What was agreed to on top, because the job that was to carry the charge is not in the order."""
+    counted_wkt: str | None = None
+    """aum: the ground that is counted with this job, lon/lat WKT; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,12 @@ class Terms:
     """each: every start at byte 0 on a new link charges; once: an asset charges once. Source: assumed."""
     allow_unknown_quota: bool = False
     """True when the answer covered a quota nobody could tell."""
+    style: str = "consumption"
+    """consumption or aum: how Planet charges the subscription."""
+    term: str = ""
+    """aum: the term in which unlocked ground stays free; empty when nobody knows."""
+    types: str = "each"
+    """each: every raster asset of a scene charges; first: only the first one."""
     keep_whole: bool = True
     """False to remove the whole file once the cut one stands."""
 
@@ -104,6 +110,12 @@ class DownloadJob:
     """When the order was about to be placed."""
     activation_asked_at: datetime | None = None
     """When Planet was asked to make the asset ready."""
+    ground_wkt: str | None = None
+    """aum: the ground its charge unlocks, lon/lat WKT; None where the price depends on no ground."""
+    counted_wkt: str | None = None
+    """aum: the part of that ground which its order counts with this job, lon/lat WKT; empty for none."""
+    charged: bool = False
+    """True once it is certain that Planet has charged whatever this asset charges: bytes came, or an order's file."""
     starts: int = 0
     """Starts of the download that the ledger counts as charged."""
     agreed_km2: float = 0.0

@@ -13,6 +13,7 @@ from planet_assets.model.item import Item
 from planet_assets.model.job import Clipping
 from planet_assets.model.order import Standing
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.tariff import Tariff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,10 @@ class WantImpact:
     """Charged by the Orders route with a clip: the part of the footprint inside the ROI."""
     overlap_km2: float
     """Ground of the ROI this scene covers; the footprint itself without an ROI."""
+    data_alone_km2: float = math.nan
+    """Charged by the Data route if it came first; more than `data_km2` where wants share ground or a charge."""
+    orders_alone_km2: float = math.nan
+    """The same by the Orders route."""
     route: str = "data"
     """How it is delivered: data or orders."""
     bytes_low: int = 0
@@ -79,6 +84,12 @@ class WantImpact:
     def km2(self) -> float:
         """Charged by its route."""
         return self.orders_km2 if self.route == "orders" else self.data_km2
+
+    @property
+    def alone_km2(self) -> float:
+        """Charged by its route if it came first: never less than `km2`."""
+        alone = self.orders_alone_km2 if self.route == "orders" else self.data_alone_km2
+        return self.km2 if math.isnan(alone) else alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +216,8 @@ class Plan:
     """The asset types that were asked for."""
     roi_wkt: str | None = None
     """What the files are cut to, lon/lat WKT."""
+    tariff: Tariff = Tariff(style="consumption")
+    """The rules by which it was priced."""
     delivery: str = "auto"
     """How Planet was to deliver: data, orders or auto."""
     in_pieces: bool = False

@@ -36,6 +36,8 @@ class Subscription:
     """When `used` starts again at zero, UTC."""
     organization: str = ""
     """Name of the organization that holds the plan."""
+    term: str = ""
+    """First and last day of the contract, 2024-08-01/2026-08-01; empty where Planet does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class QuotaInfo:
     """Name of the plan."""
     style: str = "consumption"
     """consumption or aum; unknown styles are counted as consumption."""
+    term: str = ""
+    """aum: the term in which unlocked ground stays free; empty when nobody knows."""
     near_limit_share: float = 0.9
     """Share of the limit from which `is_near_limit` holds."""
     why_unknown: str = ""

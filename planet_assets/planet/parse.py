@@ -109,7 +109,17 @@ def subscription(document: object) -> Subscription:
         interval=_field(row, "quota_interval", str, ""),
         resets_at=_time(resets_at, "quota_reset_at") if resets_at else None,
         organization=_field(_field(row, "organization", dict, {}), "name", str, ""),
+        term=_term(row),
     )
+
+
+def _term(row: Mapping[str, Any]) -> str:
+    """First and last day of the contract; without a beginning nobody knows."""
+    begins, ends = (_field(row, name, str, "") for name in ("active_from", "active_to"))
+    if not begins:
+        return ""
+    last = f"{_time(ends, 'active_to'):%Y-%m-%d}" if ends else ""
+    return f"{_time(begins, 'active_from'):%Y-%m-%d}/{last}"
 
 
 def _object(value: object, what: str) -> Mapping[str, Any]:

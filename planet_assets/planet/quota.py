@@ -83,6 +83,7 @@ def quota_info(row: Subscription | None, *, as_of: datetime, why: str = "") -> Q
         account=row.id,
         plan=row.plan,
         style=row.style,
+        term=row.term,
         why_unknown="" if known else why or _why_unknown(row),
     )
 

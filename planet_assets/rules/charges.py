@@ -11,6 +11,8 @@ Rules about Planet, with their certainty (contract sections 5 and 7b):
 * a resume by Range with a matching ETag does not charge. Source: assumed.
 * Orders: charged on acceptance, by the area inside the clip; fetching the files is free. Source: confirmed.
 * XML and RPC files are free. Source: reported. Every raster asset of an item charges, UDM2 too. Source: assumed.
+* AUM: only ground that is not unlocked yet. Source: confirmed. Such a start is priced against what is certain; once it
+  is answered, what another start has paid for meanwhile is taken back (`rules.tariff`, `library.ground`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from planet_assets.model.event import (
     FetchRefused,
     FetchStarting,
     LinkLost,
+    LinkReady,
     NotClipped,
     OrderMissing,
     OrderPlacing,
@@ -38,9 +41,7 @@ from planet_assets.model.event import (
     Vanished,
 )
 from planet_assets.model.job import DownloadJob
-
-FREE_SUFFIXES = ("_xml", "_rpc")
-"""Asset types that end so are not charged. Source: reported."""
+from planet_assets.model.tariff import FREE_SUFFIXES
 
 TOLERANCE_KM2 = 1e-6
 """One square metre: sums of floats are not held against anyone."""
@@ -48,11 +49,22 @@ TOLERANCE_KM2 = 1e-6
 REPEAT_EACH = "repeat=each (assumed)"
 REPEAT_ONCE = "repeat=once (declared)"
 ORDERED = "order accepted: area inside the clip (confirmed)"
+NEW_GROUND = "aum: ground not unlocked yet (confirmed)"
+FIRST_TYPE = "types=first (declared)"
+PAID_BEFORE = "paid for by another start (confirmed)"
+AUM_MINIMUM_KM2 = 0.01
+"""The least that new ground charges under AUM, 1 ha. Source: confirmed."""
 
 ASSUMPTIONS = {
     "each": "Every new start of a download of the same asset is assumed to charge again.",
     "once": "A second download of the same asset is declared not to charge.",
     "types": "Every raster asset of a scene is assumed to charge its full footprint; XML and RPC files are free.",
+    "first type": "Only the first raster asset of a scene is declared to charge.",
+    "free udm2": "The usable data mask is declared to be free.",
+    "bundles": "An order charges each scene once for each product bundle; two bundles are assumed to charge twice.",
+    "clip saves nothing": "A clip is declared not to lower what an order charges.",
+    "aum": "Area under management: only ground that is not unlocked yet is charged, at least 0.01 km² at a time.",
+    "no term": "The term of the plan is not known, so nothing is taken as unlocked before.",
 }
 
 
@@ -92,11 +104,21 @@ def release(km2: float, rule: str) -> Entry:
     return Entry(kind="release", held_km2=-km2, spent_km2=0.0, rule=rule)
 
 
-def start_km2(job: DownloadJob) -> float:
-    """What opening a new link at byte 0 counts, km²; nothing by the Orders route, where placing the order counted."""
+def depends(job: DownloadJob) -> bool:
+    """True when what a start charges depends on what was charged before: ground under AUM, other types of the scene."""
+    if job.route == "orders":
+        return job.ground_wkt is not None
+    return job.km2 > 0 and (job.ground_wkt is not None or job.terms.types == "first")
+
+
+def start_km2(job: DownloadJob, km2: float | None = None) -> float:
+    """What opening a new link at byte 0 counts, km²; nothing by the Orders route, where placing the order counted.
+
+    `km2` is the price of the moment, where it depends on what was charged before.
+    """
     if job.route == "orders" or (job.starts and job.terms.repeat == "once"):
         return 0.0
-    return job.km2
+    return job.km2 if km2 is None else km2
 
 
 def placing_km2(job: DownloadJob, event: OrderPlacing) -> float:
@@ -104,12 +126,12 @@ def placing_km2(job: DownloadJob, event: OrderPlacing) -> float:
     return job.km2 if event.km2 is None else event.km2
 
 
-def missing_km2(job: DownloadJob) -> float:
+def missing_km2(job: DownloadJob, km2: float | None = None) -> float:
     """What opening a new link at byte 0 counts beyond what is set aside for the job, km²."""
-    return max(0.0, start_km2(job) - job.held_km2)
+    return max(0.0, start_km2(job, km2) - job.held_km2)
 
 
-def unconfirmed_km2(job: DownloadJob, *, resuming: bool) -> float:
+def unconfirmed_km2(job: DownloadJob, *, resuming: bool, km2: float | None = None) -> float:
     """What opening a new link would take beyond what was confirmed, km²: to be agreed to first.
 
     A resume is expected to be free and is not asked about; but once a server has begun over unasked, another resume is
@@ -117,7 +139,7 @@ def unconfirmed_km2(job: DownloadJob, *, resuming: bool) -> float:
     """
     if resuming and job.spent_km2 <= job.agreed_km2 + TOLERANCE_KM2:
         return 0.0
-    cost = resume_stake_km2(job) if resuming else start_km2(job)
+    cost = resume_stake_km2(job, km2) if resuming else start_km2(job, km2)
     extra = job.spent_km2 + cost - job.agreed_km2
     return extra if cost > 0 and extra > TOLERANCE_KM2 else 0.0
 
@@ -132,7 +154,7 @@ def needs_room_km2(job: DownloadJob, event: Event) -> float:
         case Created(km2=km2):
             return km2
         case FetchStarting(resuming=False):
-            return missing_km2(job)
+            return missing_km2(job, event.km2)
         case OrderPlacing():
             return max(0.0, placing_km2(job, event) - job.held_km2)
         case _:
@@ -145,15 +167,20 @@ def entries(job: DownloadJob, event: Event) -> list[Entry]:
         case Created(km2=km2):
             rows = [reserve(km2, "full footprint (confirmed)")]
         case FetchStarting(resuming=True):
-            rows = [reserve(max(0.0, resume_stake_km2(job) - job.held_km2), "held while resuming (assumed)")]
+            stake = resume_stake_km2(job, event.km2)
+            rows = [reserve(max(0.0, stake - job.held_km2), "held while resuming (assumed)")]
         case FetchStarting():
-            rows = _start(job)
-        case FetchAnswered(offset=offset) if job.resuming:
-            rows = [] if goes_on_free(job, offset) else [_settle(job, charged=True)]
+            rows = _start(job, event.km2)
+        case FetchAnswered(offset=offset):
+            begun_over = job.resuming and not goes_on_free(job, offset)
+            rows = [_settle(job, charged=True)] if begun_over else []
+            rows += _paid_before(job, rows, event.exact_km2)
+        case LinkReady(exact_km2=exact_km2):
+            rows = _paid_before(job, [], exact_km2)
         case FetchRefused():
             rows = _refused(job)
         case OrderPlacing():
-            rows = [reserve(needs_room_km2(job, event), ORDERED), commit(placing_km2(job, event), ORDERED)]
+            rows = _ordered(job, event)
         case OrderRefused() | OrderMissing():
             rows = [_taken_back(job, "the order does not stand (confirmed)", job.order_asked_at)]
         case TakenOver() if job.resuming:
@@ -173,16 +200,50 @@ def goes_on_free(job: DownloadJob, offset: int) -> bool:
 
 
 def _rule(job: DownloadJob) -> str:
+    if job.ground_wkt is not None:
+        return NEW_GROUND
+    if job.terms.types == "first":
+        return FIRST_TYPE
     return REPEAT_ONCE if job.terms.repeat == "once" else REPEAT_EACH
 
 
-def resume_stake_km2(job: DownloadJob) -> float:
+def resume_stake_km2(job: DownloadJob, km2: float | None = None) -> float:
     """What is held while a part is resumed on a new link, in case the server starts over, km²."""
-    return 0.0 if job.terms.repeat == "once" or job.route == "orders" else job.km2
+    if job.terms.repeat == "once" or job.route == "orders":
+        return 0.0
+    return job.km2 if km2 is None else km2
 
 
-def _start(job: DownloadJob) -> list[Entry]:
-    return [reserve(missing_km2(job), _rule(job)), commit(start_km2(job), _rule(job))]
+def _start(job: DownloadJob, km2: float | None) -> list[Entry]:
+    cost = start_km2(job, km2)
+    spare = 0.0 if km2 is None else max(0.0, job.held_km2 - cost)
+    paid = [reserve(missing_km2(job, km2), _rule(job)), commit(cost, _rule(job))]
+    return [*paid, release(spare, "not needed")]
+
+
+def _paid_before(job: DownloadJob, rows: list[Entry], exact_km2: float | None) -> list[Entry]:
+    """What a start counted, and another one that was under way with it had paid for."""
+    if exact_km2 is None:
+        return []
+    counted = job.spent_km2 + sum(row.spent_km2 for row in rows)
+    rounding = AUM_MINIMUM_KM2 if job.ground_wkt is not None else TOLERANCE_KM2
+    spare = counted - exact_km2 - rounding  # which of the two Planet has charged the least charge for is not known
+    if spare <= 0:
+        return []
+    return [
+        Entry(
+            kind="release",
+            held_km2=0.0,
+            spent_km2=-spare,
+            rule=PAID_BEFORE,
+            at=job.link_opened_at or job.order_asked_at,
+        )
+    ]
+
+
+def _ordered(job: DownloadJob, event: OrderPlacing) -> list[Entry]:
+    rule = NEW_GROUND if job.ground_wkt is not None else ORDERED
+    return [reserve(needs_room_km2(job, event), rule), commit(placing_km2(job, event), rule)]
 
 
 def _settle(job: DownloadJob, *, charged: bool) -> Entry:

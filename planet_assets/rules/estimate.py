@@ -1,38 +1,33 @@
 """What wants would cost: km² charged by each route, bytes, and seconds.
 
-km²: the Data route charges each full geodesic footprint, whatever is cut later (Source: confirmed); an order with a
-clip charges the part inside the ROI (Source: confirmed). bytes: no size is known before the download; raw size from
-bands and pixels (contract 2.8), times what real files weigh (a 4-band SR scene of 689 km²: 485 MB, its UDM2 4.5 MB).
+km²: `rules.prices`. bytes: no size is known before the download; raw size from bands and pixels (contract 2.8), times
+what real files weigh (a 4-band SR scene of 689 km²: 485 MB, its UDM2 4.5 MB).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
 from planet_assets.exceptions import Misused
-from planet_assets.model.geometry import only_areas
 from planet_assets.model.item import Item
 from planet_assets.model.plan import DownloadImpact, WantImpact
 from planet_assets.model.selection import Chosen
+from planet_assets.model.tariff import Tariff
+from planet_assets.rules import prices
 from planet_assets.rules.area import areas_km2, geodesic_km2, overlap_km2
 from planet_assets.rules.bundles import assignment, can_clip
-from planet_assets.rules.charges import ASSUMPTIONS, is_charged
+from planet_assets.rules.charges import ASSUMPTIONS
 from planet_assets.rules.naming import is_raster
+from planet_assets.rules.prices import Grounds, Paid, Priced, Ref, types_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
-
-Ref = tuple[str, str]
-"""Item type and id."""
-
-Want = tuple[Item, str]
-"""An item and an asset type."""
 
 BYTES_PER_PIXEL = {"analytic_3b": 6, "analytic_4b": 8, "analytic_8b": 16, "visual": 4, "udm2": 8}
 """Bands times bytes a sample. Source: confirmed (support 37303224472733)."""
@@ -44,11 +39,6 @@ DEFAULT_SHARE = (0.55, 1.0)
 SMALL_FILE_BYTES = (5_000, 40_000)
 """XML and RPC files."""
 
-MINIMUM_CLIP_KM2 = 0.01
-"""The least a clip charges. Source: confirmed for Premium plans (support 4408257291793), assumed for the rest."""
-
-ORDERED = "An order charges each scene once for each product bundle; two bundles are assumed to charge twice."
-
 ACTIVATION_S = 200.0
 """Mean time of an activation. Source: reported (contract 2.5)."""
 
@@ -56,13 +46,24 @@ LINK_BYTES_PER_S = 12.5e6
 """100 Mbit/s, when nothing was measured yet. Source: ours."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What prices are worked out from, besides the wants."""
+
+    tariff: Tariff = Tariff()
+    """The rules of the subscription."""
+    paid: Paid = Paid()
+    """What was paid for before."""
+    learned: Mapping[str, float] | None = None
+    """Bytes per km² of each asset type, from earlier downloads."""
+
+
 def estimate(
     chosen: Chosen,
     *,
     roi: BaseGeometry | None = None,
     pieces: Mapping[Ref, BaseGeometry] | None = None,
-    repeat: str = "each",
-    learned: Mapping[str, float] | None = None,
+    basis: Basis | None = None,
     concurrent: int = 3,
 ) -> DownloadImpact:
     """What fetching `chosen` would cost.
@@ -71,23 +72,19 @@ def estimate(
         chosen: what is to be fetched and what is not.
         roi: region of interest, lon/lat; None for whole scenes.
         pieces: item -> the part of it that is wanted, where each is cut to a region of its own.
-        repeat: the rule for repeated downloads, named in the assumptions.
-        learned: bytes per km² of each asset type, from earlier downloads.
+        basis: by which rules, and what was paid for before; the dear reading without one.
         concurrent: downloads side by side, for the time.
     """
-    items = list({item.ref: item for item, _ in chosen.fetch}.values())
-    full = dict(zip((item.ref for item in items), areas_km2([item.footprint for item in items]), strict=True))
-    inside = full if roi is None else _inside(items, roi, pieces)
-    ordered = orders_prices(chosen.fetch, inside)
-    wants = tuple(
-        _one(item, asset_type, full[item.ref], inside[item.ref], ordered[item.ref, asset_type], learned or {})
-        for item, asset_type in chosen.fetch
-    )
+    basis = basis or Basis()
+    grounds = grounds_of(chosen, roi, pieces)
+    data = prices.by_data(chosen.fetch, grounds, basis.tariff, basis.paid)
+    ordered = prices.by_orders(chosen.fetch, grounds, basis.tariff, basis.paid)
+    wants = tuple(_one(item, name, grounds, data, ordered, basis.learned or {}) for item, name in chosen.fetch)
     low, high = sum(want.bytes_low for want in wants), sum(want.bytes_high for want in wants)
     return DownloadImpact(
         route="data",
         wants=wants,
-        scene_count=len(items),
+        scene_count=len(grounds.full_km2),
         data_km2=math.fsum(want.data_km2 for want in wants),
         orders_km2=math.fsum(want.orders_km2 for want in wants),
         roi_km2=math.nan if roi is None else geodesic_km2(roi),
@@ -97,20 +94,16 @@ def estimate(
         held=tuple((item.id, asset_type) for item, asset_type in chosen.held),
         outside=chosen.outside,
         duplicates=chosen.duplicates,
-        assumptions=_assumptions(wants, repeat),
+        assumptions=_assumptions(wants, basis.tariff),
     )
 
 
-def full_km2(item: Item, asset_type: str) -> float:
-    """What the Data route charges for one asset, km²: the geodesic footprint, or 0 for types that are free."""
-    return geodesic_km2(item.footprint) if is_charged(asset_type) else 0.0
-
-
-def ordered_km2(item: Item, aoi: BaseGeometry | None) -> float:
-    """What an order charges for an item and bundle, km²: the geodesic area inside the clip, or the whole footprint."""
-    if aoi is None:
-        return geodesic_km2(item.footprint)
-    return max(MINIMUM_CLIP_KM2, geodesic_km2(only_areas(item.footprint.intersection(aoi))))
+def grounds_of(chosen: Chosen, clip: BaseGeometry | None, pieces: Mapping[Ref, BaseGeometry] | None = None) -> Grounds:
+    """Areas of what is to be fetched, worked out together, since there may be many."""
+    items = list({item.ref: item for item, _ in chosen.fetch}.values())
+    full = dict(zip((item.ref for item in items), areas_km2([item.footprint for item in items]), strict=True))
+    inside = full if clip is None else _inside(items, clip, pieces)
+    return Grounds(full_km2=full, inside_km2=inside, clip=clip, pieces=pieces or {})
 
 
 def size_bytes(item: Item, asset_type: str, km2: float) -> tuple[int, int]:
@@ -133,27 +126,64 @@ def _inside(items: Sequence[Item], roi: BaseGeometry, pieces: Mapping[Ref, BaseG
     return dict(zip((item.ref for item in items), areas, strict=True))
 
 
-def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: bool) -> DownloadImpact:
+def routed(
+    impact: DownloadImpact,
+    chosen: Chosen,
+    *,
+    clip: BaseGeometry | None,
+    cheapest: bool,
+    pieces: Mapping[Ref, BaseGeometry] | None = None,
+    basis: Basis | None = None,
+) -> DownloadImpact:
     """The same wants by the Orders route: all of them, or those items for which it is cheaper.
 
     Args:
         impact: an estimate by the Data route.
         chosen: what it was made for.
-        cheapest: True to keep an item on the Data route where that costs less, or no bundle delivers it.
-        clips: whether Planet is to clip; basic assets cannot be.
+        clip: what Planet clips to, lon/lat; None for whole scenes. Basic assets cannot be clipped.
+        cheapest: True to keep an item on the Data route where that costs no more, or no bundle delivers it.
+        pieces: item -> the part of it that Planet clips to, where each has one of its own.
+        basis: by which rules, and what was paid for before.
 
     Raises:
         Misused: an item that no bundle delivers, when all are to be ordered.
     """
-    ordered: dict[str, float] = {}
-    priced: dict[str, list[WantImpact]] = {}
-    for want in impact.wants:
-        priced.setdefault(want.item_id, []).append(want)
+    basis = basis or Basis()
+    grounds = grounds_of(chosen, clip, pieces)
+    priced = prices.by_orders(chosen.fetch, grounds, basis.tariff, basis.paid)
+    wants = [_by_order(want, item, priced, grounds) for want, (item, _) in zip(impact.wants, chosen.fetch, strict=True)]
+    offers: dict[str, list[WantImpact]] = {}
+    for want in wants:
+        offers.setdefault(want.item_id, []).append(want)
+    ordered = _ordered(chosen, offers, clips=clip is not None, cheapest=cheapest)
+    taken = [new if new.item_id in ordered else old for old, new in zip(impact.wants, wants, strict=True)]
+    if basis.tariff.is_aum and ordered and len(ordered) < len(offers):
+        shared = prices.mixed(chosen.fetch, ordered, grounds, basis.tariff, basis.paid)
+        taken = [_repriced(want, item, shared) for want, (item, _) in zip(taken, chosen.fetch, strict=True)]
+    ways = {want.route for want in taken}
+    route = ways.pop() if len(ways) == 1 else "mixed" if ways else "data"
+    total = math.fsum(want.orders_km2 for want in taken)
+    assumed = _ordering(basis.tariff, clips=clip is not None) if route != "data" else ()
+    kept = impact.assumptions if route != "orders" else ()
+    return replace(
+        impact,
+        wants=tuple(taken),
+        route=route,
+        orders_km2=total,
+        assumptions=(*kept, *assumed),
+        bytes_low=sum(want.bytes_low for want in taken),
+        bytes_high=sum(want.bytes_high for want in taken),
+    )
+
+
+def _ordered(
+    chosen: Chosen, offers: Mapping[str, Sequence[WantImpact]], *, clips: bool, cheapest: bool
+) -> dict[str, bool]:
+    """Ids of the items to order, each with whether Planet clips it."""
+    ordered: dict[str, bool] = {}
     for item, types in types_of(chosen.fetch):
-        whole = 0.0 if clips else geodesic_km2(item.footprint)
-        mine = priced.get(item.id, [])
-        charged = math.fsum(_by_order(want, whole).orders_km2 for want in mine)
-        if cheapest and charged >= math.fsum(one.data_km2 for one in mine):
+        mine = offers.get(item.id, [])
+        if cheapest and math.fsum(one.orders_km2 for one in mine) >= math.fsum(one.data_km2 for one in mine):
             continue
         try:
             bundles = assignment(types, item.assets)
@@ -162,85 +192,46 @@ def routed(impact: DownloadImpact, chosen: Chosen, *, cheapest: bool, clips: boo
                 raise Misused(f"{item.id}: {error.message}", hint=error.hint, argument="delivery") from None
             continue
         if not clips or all(can_clip(bundle) for bundle in bundles.values()):
-            ordered[item.id] = whole
+            ordered[item.id] = clips
         elif not cheapest:
             raise Misused(f"{item.id}: Planet cannot clip {', '.join(types)}.", hint="Take it by delivery='data'.")
-    wants = tuple(_by_order(want, ordered[want.item_id]) if want.item_id in ordered else want for want in impact.wants)
-    ways = {want.route for want in wants}
-    route = ways.pop() if len(ways) == 1 else "mixed" if ways else "data"
-    assumed = {"data": impact.assumptions, "orders": (ORDERED,), "mixed": (*impact.assumptions, ORDERED)}[route]
-    total = math.fsum(want.orders_km2 for want in wants)
-    return replace(
-        impact,
-        wants=wants,
-        route=route,
-        orders_km2=total,
-        assumptions=assumed,
-        bytes_low=sum(want.bytes_low for want in wants),
-        bytes_high=sum(want.bytes_high for want in wants),
-    )
+    return ordered
 
 
-def _by_order(want: WantImpact, whole_km2: float) -> WantImpact:
-    """A want by the Orders route; without a clip the whole footprint is charged, for one asset of the bundle."""
-    bears = want.orders_km2 > 0
-    # a clipped file is as much smaller as its ground; of free types the footprint is not known here, and they are small
-    share = min(1.0, want.overlap_km2 / want.data_km2) if want.data_km2 > 0 and not whole_km2 else 1.0
+def _by_order(want: WantImpact, item: Item, priced: Priced, grounds: Grounds) -> WantImpact:
+    """A want by the Orders route; a clipped file is as much smaller as its ground."""
+    key, full = (item.ref, want.asset_type), grounds.full_km2[item.ref]
+    share = min(1.0, grounds.inside_km2[item.ref] / full) if full > 0 and is_raster(want.asset_type) else 1.0
     return replace(
         want,
         route="orders",
-        orders_km2=whole_km2 if bears and whole_km2 else want.orders_km2,
+        orders_km2=priced.km2[key],
+        orders_alone_km2=priced.alone_km2[key],
         bytes_low=int(want.bytes_low * share),
         bytes_high=int(want.bytes_high * share),
     )
 
 
-def orders_prices(wants: Sequence[Want], inside: Mapping[Ref, float]) -> dict[tuple[Ref, str], float]:
-    """What an order with a clip charges for each asset, km².
-
-    An order charges an item once for each product bundle (two bundles of one item: assumed twice), whatever files the
-    bundle holds; the charge stands with the first asset of the bundle. Without a bundle that delivers an asset it is
-    priced alone. Each clip charges at least `MINIMUM_CLIP_KM2`.
-    """
-    prices: dict[tuple[Ref, str], float] = {}
-    for item, types in types_of(wants):
-        charged: set[str] = set()
-        for asset_type, bundle in _bundles(item, types).items():
-            new = bundle not in charged
-            prices[item.ref, asset_type] = max(float(inside[item.ref]), MINIMUM_CLIP_KM2) if new else 0.0
-            charged.add(bundle)
-    return prices
-
-
-def types_of(wants: Sequence[Want]) -> list[tuple[Item, list[str]]]:
-    """Each item with the asset types that are wanted of it, in the order given."""
-    items = {item.ref: item for item, _ in reversed(wants)}
-    types: dict[Ref, list[str]] = {}
-    for item, asset_type in wants:
-        types.setdefault(item.ref, []).append(asset_type)
-    return [(items[ref], names) for ref, names in types.items()]
-
-
-def _bundles(item: Item, types: Sequence[str]) -> dict[str, str]:
-    """Asset type -> bundle; a type that no bundle delivers stands for itself."""
-    try:
-        return assignment(types, item.assets)
-    except Misused:
-        return {asset_type: asset_type for asset_type in types}
+def _repriced(want: WantImpact, item: Item, shared: Priced) -> WantImpact:
+    km2 = shared.km2[item.ref, want.asset_type]
+    return replace(want, orders_km2=km2) if want.route == "orders" else replace(want, data_km2=km2)
 
 
 def _one(
-    item: Item, asset_type: str, full: float, inside: float, ordered: float, learned: Mapping[str, float]
+    item: Item, asset_type: str, grounds: Grounds, data: Priced, ordered: Priced, learned: Mapping[str, float]
 ) -> WantImpact:
+    full, key = grounds.full_km2[item.ref], (item.ref, asset_type)
     low, high = size_bytes(item, asset_type, full)
     if rate := learned.get(asset_type):
         low, high = int(0.8 * rate * full), int(1.25 * rate * full)
     return WantImpact(
         item_id=item.id,
         asset_type=asset_type,
-        data_km2=float(full) if is_charged(asset_type) else 0.0,
-        orders_km2=float(ordered),
-        overlap_km2=float(inside),
+        data_km2=data.km2[key],
+        orders_km2=ordered.km2[key],
+        data_alone_km2=data.alone_km2[key],
+        orders_alone_km2=ordered.alone_km2[key],
+        overlap_km2=float(grounds.inside_km2[item.ref]),
         bytes_low=low,
         bytes_high=high,
     )
@@ -254,8 +245,22 @@ def _seconds(count: int, size: float, concurrent: int) -> float:
     return waves * ACTIVATION_S + size / LINK_BYTES_PER_S
 
 
-def _assumptions(wants: Sequence[WantImpact], repeat: str) -> tuple[str, ...]:
+def _assumptions(wants: Sequence[WantImpact], tariff: Tariff) -> tuple[str, ...]:
+    if tariff.is_aum:
+        return (ASSUMPTIONS["aum"], *([] if tariff.term else [ASSUMPTIONS["no term"]]))
     if not any(want.data_km2 for want in wants):
         return ()
-    several = len({want.asset_type for want in wants if want.data_km2}) > 1
-    return (ASSUMPTIONS[repeat], *([ASSUMPTIONS["types"]] if several else []))
+    several = len({want.asset_type for want in wants if want.data_alone_km2}) > 1
+    said = ASSUMPTIONS["types" if tariff.types == "each" else "first type"]
+    free_mask = any("udm2" in want.asset_type for want in wants) and not tariff.udm2
+    masks = [ASSUMPTIONS["free udm2"]] if free_mask else []
+    return (ASSUMPTIONS[tariff.repeat], *([said] if several else []), *masks)
+
+
+def _ordering(tariff: Tariff, *, clips: bool) -> tuple[str, ...]:
+    if tariff.is_aum:
+        return () if not clips or tariff.clip_lowers else (ASSUMPTIONS["clip saves nothing"],)
+    if clips and not tariff.clip_lowers:
+        return (ASSUMPTIONS["bundles"], ASSUMPTIONS["clip saves nothing"])
+    least = f"Each scene that is clipped is taken to charge at least {tariff.clip_minimum_km2:g} km²."
+    return (ASSUMPTIONS["bundles"], *([least] if clips else []))

@@ -211,7 +211,7 @@ def _facts(job: DownloadJob, event: Event) -> dict[str, Any]:
     """What an event changes besides the status."""
     match event:
         case Created(km2=km2):
-            return {"agreed_km2": km2}
+            return {"agreed_km2": km2 if event.agreed_km2 is None else event.agreed_km2}
         case AssetInactive():
             again = job.activation_asked_at is not None
             return {**_FRESH, "activation_asked_at": None, "renewals": job.renewals + again}
@@ -223,7 +223,7 @@ def _facts(job: DownloadJob, event: Event) -> dict[str, Any]:
         case NotThereYet():
             return {**_FRESH, "error_kind": "NotYet", "error_message": event.reason, "not_before": event.look_again_at}
         case LinkReady():
-            return {**_FRESH, "md5": event.md5 or job.md5}
+            return {**_FRESH, "md5": event.md5 or job.md5, "charged": job.charged or job.order_id is not None}
         case OrderPlacing() | OrderPlaced() | OrderRefused() | OrderMissing() | OrderRunning():
             return _order_facts(job, event)
         case Delayed() | Failed() | Vanished() | Cancelled():
@@ -237,7 +237,7 @@ def _facts(job: DownloadJob, event: Event) -> dict[str, Any]:
 def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
     match event:
         case FetchStarting(resuming=resuming):
-            stake = charges.resume_stake_km2(job) if resuming else charges.start_km2(job)
+            stake = charges.resume_stake_km2(job, event.km2) if resuming else charges.start_km2(job, event.km2)
             starts = job.starts + (not resuming)
             return {
                 "charge": "intended",
@@ -250,9 +250,9 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
             }
         case FetchAnswered(offset=offset):
             if charges.goes_on_free(job, offset):
-                return {"charge": "resumed"}
+                return {"charge": "resumed", "charged": True}
             paid_for = "answered" if offset == 0 else "resumed"
-            return {"charge": paid_for, "resuming": False, "starts": job.starts + job.resuming}
+            return {"charge": paid_for, "charged": True, "resuming": False, "starts": job.starts + job.resuming}
         case FetchRefused():
             return _refused(job, event)
         case LinkLost():
@@ -283,7 +283,15 @@ def _order_facts(
             intent: dict[str, Any] = {"charge": "intended", "at_stake_km2": charges.placing_km2(job, event)}
             agreed = job.agreed_km2 + event.consented_km2
             keeps = {"attempts": job.attempts}  # a refusal that comes again must use up its tries
-            return {**_FRESH, **keeps, **intent, "order_name": name, "order_asked_at": event.at, "agreed_km2": agreed}
+            return {
+                **_FRESH,
+                **keeps,
+                **intent,
+                "order_name": name,
+                "order_asked_at": event.at,
+                "agreed_km2": agreed,
+                "counted_wkt": event.counted_wkt,
+            }
         case OrderPlaced(order_id=order_id):
             return {**_FRESH, **_NO_LINK, "order_id": order_id}
         case OrderRefused():

@@ -23,9 +23,9 @@ from planet_assets.model.geometry import polygon_from_geojson
 from planet_assets.model.order import Order
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.spend import Difference, Drift, Foreign, ReportLine, Spend
+from planet_assets.model.tariff import Tariff
 from planet_assets.rules.allowance import interval_start, pending_since
 from planet_assets.rules.area import geodesic_km2, overlap_km2
-from planet_assets.rules.estimate import MINIMUM_CLIP_KM2
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -81,13 +81,14 @@ def adjustment(found: Drift, reason: str, now: datetime) -> Foreign:
 
 
 def order_spends(
-    order: Order, footprints: Mapping[str, BaseGeometry], booked: Iterable[Spend] = ()
+    order: Order, footprints: Mapping[str, BaseGeometry], tariff: Tariff, booked: Iterable[Spend] = ()
 ) -> tuple[list[Foreign], list[str]]:
     """What an order of somebody else costs, item by item, and what could not be priced, in words.
 
     Args:
         order: the order.
         footprints: item id -> footprint, lon/lat, of those that are known.
+        tariff: by which rules the subscription is charged.
         booked: what the ledger holds from usage reports, which may be about the same items.
     """
     if order.created_on is None:
@@ -104,7 +105,7 @@ def order_spends(
         if item_id not in footprints:
             problems.append(f"Order {order.id} ({order.name}): nobody knows the footprint of {item_id}.")
             continue
-        km2 = order_km2(footprints[item_id], aoi)
+        km2 = order_km2(footprints[item_id], aoi, tariff)
         key = f"order:{order.id}/{item_id}/{number}"
         if km2 > 0:
             found.append(Foreign(key=key, at=order.created_on, km2=km2, rule=rule, note=order.name))
@@ -113,12 +114,15 @@ def order_spends(
     return found, problems
 
 
-def order_km2(footprint: BaseGeometry, aoi: BaseGeometry | None) -> float:
-    """What an order charges for one item, km²: the part inside the clip, or the whole footprint without one."""
-    if aoi is None:
+def order_km2(footprint: BaseGeometry, aoi: BaseGeometry | None, tariff: Tariff) -> float:
+    """What an order charges for one item, km²: the part inside the clip, or the whole footprint without one.
+
+    Under AUM the same: what others have unlocked meanwhile is not known, and this is the dear reading.
+    """
+    if aoi is None or not tariff.clip_lowers:
         return geodesic_km2(footprint)
     inside = float(overlap_km2(np.array([footprint], dtype=object), aoi)[0])
-    return max(inside, MINIMUM_CLIP_KM2) if inside > 0 else 0.0
+    return max(inside, tariff.clip_minimum_km2) if inside > 0 else 0.0
 
 
 def report_differences(lines: Sequence[ReportLine], spends: Iterable[Spend]) -> list[Difference]:

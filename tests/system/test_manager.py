@@ -385,11 +385,7 @@ async def test_a_disk_that_fills_up_meanwhile_fails_the_job_unpaid(
 ) -> None:
     manager = make(sandbox)
     plan = await manager.plan(scenes(1), [ANALYTIC])
-<<<<<<< HEAD
     monkeypatch.setattr("planet_assets.carrying.refuse_bad_disk", lambda plan: None)
-=======
-    monkeypatch.setattr("planet_assets.carrying.refuse_bad_disk", lambda plan: None)
->>>>>>> 040d6a8 (A bad folder is said once and before the question; latitude first is a mistake; a remembered quota says why)
     monkeypatch.setattr("planet_assets.flow.files.free_bytes", lambda folder: 100_000)
     [job] = await manager.run(plan)
     assert job.status is S.FAILED and "too little for" in job.error_message

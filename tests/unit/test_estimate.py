@@ -10,7 +10,9 @@ from pyproj import Geod
 from shapely.geometry import box
 
 from planet_assets.model.selection import Chosen
-from planet_assets.rules.estimate import estimate, full_km2, size_bytes
+from planet_assets.model.tariff import Tariff
+from planet_assets.rules.estimate import Basis, estimate, size_bytes
+from planet_assets.rules.prices import full_km2
 
 TYPE, UDM2, XML = "ortho_analytic_4b", "ortho_udm2", "ortho_analytic_4b_xml"
 ONE, TWO = item("20250110_100000_00_0001"), item("20250110_100000_00_0002", west=10.0)
@@ -47,7 +49,7 @@ def test_assumptions_are_named() -> None:
     impact = estimate(Chosen(fetch=((ONE, TYPE), (ONE, UDM2))))
     assert any("assumed to charge again" in words for words in impact.assumptions)
     assert any("Every raster asset" in words for words in impact.assumptions)
-    once = estimate(Chosen(fetch=((ONE, TYPE),)), repeat="once")
+    once = estimate(Chosen(fetch=((ONE, TYPE),)), basis=Basis(tariff=Tariff(repeat="once")))
     assert any("declared not to charge" in words for words in once.assumptions)
 
 
@@ -63,7 +65,7 @@ def test_sizes_follow_bands_and_pixels() -> None:
 
 
 def test_sizes_are_learned() -> None:
-    learned = estimate(Chosen(fetch=((ONE, TYPE),)), learned={TYPE: 1000.0})
+    learned = estimate(Chosen(fetch=((ONE, TYPE),)), basis=Basis(learned={TYPE: 1000.0}))
     assert learned.bytes_low < 1000.0 * learned.area_km2 < learned.bytes_high
 
 

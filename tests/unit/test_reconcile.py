@@ -12,6 +12,7 @@ from planet_assets.exceptions import Misused
 from planet_assets.model.order import Order
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.spend import ReportLine, Spend
+from planet_assets.model.tariff import Tariff
 from planet_assets.rules.area import geodesic_km2
 from planet_assets.rules.reconcile import (
     adjustment,
@@ -87,7 +88,7 @@ def test_an_annual_interval_begins_a_year_before_its_reset():
 
 def test_an_order_is_priced_item_by_item_by_its_clip():
     footprints = {"a": SQUARE, "b": box(20, 20, 21, 21)}
-    found, problems = order_spends(order("a", "b", "a", tools=clip(HALF)), footprints)
+    found, problems = order_spends(order("a", "b", "a", tools=clip(HALF)), footprints, Tariff())
     assert not problems
     assert [one.key for one in found] == ["order:o1/a/0", "order:o1/a/1"]  # b lies outside the clip
     assert [one.km2 for one in found] == pytest.approx([geodesic_km2(HALF)] * 2)
@@ -96,28 +97,28 @@ def test_an_order_is_priced_item_by_item_by_its_clip():
 
 @pytest.mark.parametrize("state", ["queued", "failed", "cancelled", "partial"])
 def test_an_order_that_did_not_simply_succeed_is_assumed_to_charge(state):
-    (one,), _ = order_spends(order("a", state=state), {"a": SQUARE})
+    (one,), _ = order_spends(order("a", state=state), {"a": SQUARE}, Tariff())
     assert one.rule == "foreign order o1 (assumed)"
     assert one.km2 == pytest.approx(geodesic_km2(SQUARE))
 
 
 def test_a_clip_that_cannot_be_read_counts_the_whole_scene_as_assumed():
-    (one,), _ = order_spends(order("a", tools=({"clip": {"aoi": "pl:features/my/x"}},)), {"a": SQUARE})
+    (one,), _ = order_spends(order("a", tools=({"clip": {"aoi": "pl:features/my/x"}},)), {"a": SQUARE}, Tariff())
     assert (one.km2, one.rule) == (pytest.approx(geodesic_km2(SQUARE)), "foreign order o1 (assumed)")
 
 
 def test_what_cannot_be_priced_is_named_and_what_is_free_is_not():
-    found, problems = order_spends(order("a"), {})
+    found, problems = order_spends(order("a"), {}, Tariff())
     assert not found
     assert "footprint of a" in problems[0]
-    assert "names no items" in order_spends(order(), {})[1][0]
-    assert "when it was placed" in order_spends(order("a", created_on=None), {})[1][0]
-    assert order_spends(order("s", item_type="Sentinel2L1C"), {}) == ([], [])
+    assert "names no items" in order_spends(order(), {}, Tariff())[1][0]
+    assert "when it was placed" in order_spends(order("a", created_on=None), {}, Tariff())[1][0]
+    assert order_spends(order("s", item_type="Sentinel2L1C"), {}, Tariff()) == ([], [])
 
 
 def test_an_item_that_a_report_told_of_is_not_counted_again():
     told = spend(9.0, kind="adjust", key="report:2026-11-18/a/9.000")
-    assert order_spends(order("a"), {"a": SQUARE}, [told]) == ([], [])
+    assert order_spends(order("a"), {"a": SQUARE}, Tariff(), [told]) == ([], [])
 
 
 def test_a_report_is_compared_scene_by_scene_and_counts_once():
