@@ -18,6 +18,7 @@ from planet_assets.config import Settings
 from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
+from planet_assets.flow.sync import Synced
 from planet_assets.flow.track import Records
 from planet_assets.model.changes import Changes
 from planet_assets.model.job import DownloadJob, JobList
@@ -142,6 +143,10 @@ class AssetManager:
     def plan(self, scenes: Scenes, asset_types: Sequence[str] | None = None, **options: Any) -> Plan:
         """The thing to look at and confirm before anything is spent."""
         return _LOOP.run(self._door.plan(scenes, asset_types, **options))
+
+    def sync(self, search: str | Path | Mapping[str, Any], **options: Any) -> Synced:
+        """The weekly job: search, compare, fetch only what is new."""
+        return _LOOP.run(self._door.sync(search, **options))
 
     def run(self, plan: Plan, **options: Any) -> JobList:
         """Carry out a plan."""

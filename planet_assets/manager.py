@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,10 @@ from planet_assets.flow import replan
 from planet_assets.flow import track as tracking
 from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
+from planet_assets.flow.saved import read_saved
 from planet_assets.flow.search import FeatureCollection, Moment, asset_info
 from planet_assets.flow.search import search as search_flow
+from planet_assets.flow.sync import Synced
 from planet_assets.library import jobs as job_rows
 from planet_assets.library import ledger
 from planet_assets.model.changes import Changes
@@ -29,6 +31,7 @@ from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.model.spend import Reconciliation, ReportLine
+from planet_assets.syncing import Syncer, Wish
 
 REPLANS = 20
 REPLAN_PAUSE_S = 0.1
@@ -183,13 +186,15 @@ class AssetManager(Desk):
         fallback: Mapping[str, str] | None = None,
         naming: str | None = None,
         max_concurrent: int | None = None,
+        refetch: Collection[tuple[str, str, str]] = (),
     ) -> Plan:
         """The thing to look at and confirm before anything is spent; `run` carries it out.
 
-        Arguments are those of `activate_and_download_assets`.
+        Arguments are those of `activate_and_download_assets`. `refetch` names assets, by item type, id and asset type,
+        that are fetched from Planet although they are held: the held file is put aside then.
         """
         options = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config, "delivery": delivery}
-        options |= {"tools": tools, "fallback": fallback}
+        options |= {"tools": tools, "fallback": fallback, "refetch": refetch}
         files = {"output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
         request = self._wires.request(scenes, asset_types, **options, **files)
         quota = await self.get_quota_info()
@@ -198,6 +203,46 @@ class AssetManager(Desk):
         if gone := await self._wires.gone(plan.ordered):
             plan = await asyncio.to_thread(planning.make_plan, self.library, request, quota, now, gone=gone)
         return plan
+
+    async def sync(
+        self,
+        search: str | Path | Mapping[str, Any],
+        *,
+        clip: Any = None,
+        output_dir: str | Path | None = None,
+        asset_types: Sequence[str] | None = None,
+        refetch_republished: bool = False,
+        confirm: Hook | bool = True,
+        dry_run: bool = False,
+        allow_unknown_quota: bool | None = None,
+        max_concurrent: int | None = None,
+        **options: Any,
+    ) -> Synced:
+        """The weekly job: search, compare, fetch only what is new; what is held costs nothing again.
+
+        Args:
+            search: a saved search: a file or mapping with `roi from to cloud item_types assets filter`, or as Planet
+                saves searches.
+            clip: region to cut to, and to search in where the search names none.
+            output_dir: folder for the files.
+            asset_types: what to fetch of each scene; the search's word, then the settings', otherwise.
+            refetch_republished: True to fetch anew what Planet has republished; it is only listed otherwise, with its
+                price. The held file is put aside into `superseded`.
+            confirm: who is asked, as in `run`; nobody is where there is nothing to fetch.
+            dry_run: True to fetch and remember nothing.
+            allow_unknown_quota: True to go on when nobody can tell the quota.
+            max_concurrent: downloads side by side.
+            **options: `clipping_config delivery tools fallback naming`, as in `plan`.
+
+        Raises:
+            Misused: a search that cannot be meant.
+            OverQuota, QuotaUnknown: before any request that could cost.
+        """
+        allow = self.settings.quota.allow_unknown if allow_unknown_quota is None else allow_unknown_quota
+        carrier = self._carrier(max_concurrent, self._hook(confirm))
+        syncer = Syncer(wires=self._wires, search=self.search, plan=self.plan, carrier=carrier)
+        wish = Wish(clip=clip, folder=output_dir, asset_types=asset_types, refetch=refetch_republished, options=options)
+        return await syncer.sync(read_saved(search), wish, dry_run=dry_run, allow_unknown=allow)
 
     async def run(
         self,

@@ -22,6 +22,7 @@ COMMANDS = {
     "search": ("fetch_cmds:search", "Find scenes over a region; costs no quota."),
     "plan": ("fetch_cmds:plan", "What a download would cost, by both routes; nothing is spent."),
     "download": ("fetch_cmds:download", "Activate, download, verify and clip scenes, after a yes."),
+    "sync": ("track_cmds:sync", "The weekly job: search, compare, fetch only what is new."),
     "resume": ("fetch_cmds:resume", "Finish what was interrupted."),
     "track": ("track_cmds:track", "What is new, modified or gone in a listing since the last time."),
     "clip": ("clip_cmds:clip", "Clip any raster to a region; no library, no network."),

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planet_assets.cli import scenes
-from planet_assets.cli.codes import Code
+from planet_assets.cli import asking, scenes
+from planet_assets.cli.codes import Code, code_of_jobs
+from planet_assets.cli.documents import jobs_document, plan_document
 from planet_assets.cli.library_cmds import open_library
-from planet_assets.cli.options import Command, dry_run_option
+from planet_assets.cli.options import REGION, Command, clipping_options, dry_run_option, yes_option
 from planet_assets.cli.output import Face
 
 if TYPE_CHECKING:
+    from planet_assets.flow.sync import Synced
     from planet_assets.model.changes import Changes
 
 SHOWN = 20
@@ -49,6 +51,91 @@ def track(listing: str, name: str | None, complete: bool, key: str | None, chang
         )
     face.show(changes_document(found), lambda: changes_text(found))
     return Code.OK
+
+
+@click.command(cls=Command)
+@click.option("--search", "saved", required=True, type=click.Path(), metavar="FILE", help="A saved search, as JSON.")
+@click.option("--clip", metavar="ROI", help=f"Cut files to this region. {REGION}")
+@click.option("--directory", "-d", metavar="D", help="Folder for the files [the setting output_dir].")
+@click.option("--assets", metavar="A,B", help="Asset types [those of the search, or the setting asset_types].")
+@clipping_options
+@click.option("--delivery", type=click.Choice(["data", "orders", "auto"]), help="As in download.")
+@click.option("--naming", type=click.Choice(["planet", "asset"]), help="File names: Planet's, or <scene>_<asset>.")
+@click.option("--refetch-republished", is_flag=True, help="Fetch anew what Planet has republished; at a price.")
+@click.option("--max-concurrent", type=int, metavar="N", help="Downloads side by side.")
+@click.option("--allow-unknown-quota", is_flag=True, help="Go on when nobody can tell the quota.")
+@yes_option
+@dry_run_option
+def sync(saved: str, clip: str | None, directory: str | None, **typed: Any) -> int:
+    """The weekly job: search, compare, fetch only what is new. What is held is never bought again.
+
+    Republished assets are listed with their price, and fetched only with --refetch-republished.
+    """
+    from planet_assets.cli import fetch_cmds
+
+    face = Face.current()
+    names = ("buffer_m", "compression", "output_format", "overviews", "extent")
+    clipping = scenes.clipping_config(*(typed[name] for name in names), cog=typed["cog"])
+    if clipping and not clip:
+        raise click.UsageError("Options for cutting need --clip.")
+    yes = typed["yes"]
+    with fetch_cmds.open_manager(face) as manager:
+        try:
+            done = manager.sync(
+                saved,
+                clip=scenes.read_region(clip),
+                output_dir=directory,
+                asset_types=scenes.asset_types(typed["assets"]),
+                refetch_republished=typed["refetch_republished"],
+                confirm=False if yes else asking.ask_person,
+                dry_run=typed["dry_run"],
+                # the dialog says that the quota is unknown, so a person's yes covers it
+                allow_unknown_quota=True if typed["allow_unknown_quota"] or (not yes and asking.can_ask()) else None,
+                max_concurrent=typed["max_concurrent"],
+                clipping_config=clipping,
+                delivery=typed["delivery"],
+                naming=typed["naming"],
+            )
+        except KeyboardInterrupt:
+            return fetch_cmds.interrupted(face, manager, None)
+    face.show(_synced_document(done), lambda: _synced_text(done))
+    return code_of_jobs(done.jobs) if done.jobs else Code.OK
+
+
+def _synced_document(done: Synced) -> dict[str, Any]:
+    return {
+        "changes": changes_document(done.changes),
+        "held_count": done.held_count,
+        "plan": None if done.plan is None else plan_document(done.plan),
+        "charged_km2": done.km2,
+        **jobs_document(done.jobs),
+        "republished": [
+            {"scene": one.item_id, "asset_type": one.asset_type, "path": one.path, "why": one.why}
+            for one in done.republished
+        ],
+        "refetch_km2": 0.0 if done.price is None else done.price.impact.area_km2,
+        "lacking": [{"scene": scene, "asset_type": name, "reason": why} for scene, name, why in done.lacking],
+    }
+
+
+def _synced_text(done: Synced) -> str:
+    from planet_assets.view.tables import jobs_table
+    from planet_assets.view.text import plan_text
+    from planet_assets.view.units import exact_km2
+
+    lines = [f"{done}."]
+    if done.jobs:
+        lines.append(jobs_table(done.jobs))
+    elif done.plan is not None:
+        lines.append(plan_text(done.plan))
+    if done.republished and done.price is not None:
+        price = exact_km2(done.price.impact.area_km2)
+        lines.append(f"Republished by Planet; --refetch-republished fetches them anew for {price}:")
+        lines += [f"  {one.item_id} {one.asset_type}: {one.why}" for one in done.republished[:SHOWN]]
+    if done.lacking:
+        lines.append("Not to be had now:")
+        lines += [f"  {scene} {name}: {why}" for scene, name, why in done.lacking[:SHOWN]]
+    return "\n".join(lines)
 
 
 def changes_document(found: Changes) -> dict[str, Any]:

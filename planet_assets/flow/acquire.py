@@ -179,6 +179,8 @@ class Acquire:
             files.sweep_parts(path)
             size = path.stat().st_size
             return Placed(at=self.clock.now(), size_bytes=size, digest=job.md5, how="adopted")
+        if files.put_aside(self.library, job):
+            return None
         raise DiskProblem(
             f"{path} is there already and is not the file Planet promises; nothing was spent.",
             hint="Move it away or choose another output folder.",

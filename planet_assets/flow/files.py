@@ -11,11 +11,16 @@ import shutil
 from pathlib import Path
 
 from planet_assets.exceptions import Corrupt, DiskProblem
+from planet_assets.library import copies
+from planet_assets.library.engine import Library
 from planet_assets.model.asset import Part
 from planet_assets.model.job import DownloadJob
 from planet_assets.model.plan import Plan
 from planet_assets.transfer import place as placing
 from planet_assets.transfer.check import free_bytes
+
+SUPERSEDED = "superseded"
+"""Folder beside the files for earlier makings of republished assets."""
 
 HEADROOM_BYTES = 32_000_000
 """Left free on the disk beside a download, for the library and the rest of the world."""
@@ -56,6 +61,41 @@ def forget_bytes(part: Path) -> None:
     placing.discard(part)
     if address is not None:
         placing.keep_link(part, address)
+
+
+def put_aside(library: Library, job: DownloadJob) -> bool:
+    """Make room for a new making of an asset: the held file of an earlier one, and its cut, go to `superseded`.
+
+    Returns:
+        False when the file there is not a copy of the same asset that the library knows; then nothing was moved.
+    """
+    paths = [Path(path) for path in (job.path, job.clipped_path) if path is not None]
+    known = copies.at(library, paths)
+    whole = known.get(paths[0])
+    if whole is None or whole.key != job.key or not whole.is_there or whole.path.is_symlink():
+        return False
+    mark = (whole.version.md5 or whole.digest or job.id)[:8]
+    for one in known.values():
+        if one.key == job.key and one.path.exists():
+            target = one.path.parent / SUPERSEDED / f"{one.path.stem}_{mark}{one.path.suffix}"
+            placing.ensure_folder(target.parent)
+            rename(one.path, target)
+            copies.move(library, one.path, target)
+    return True
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file another place on its disk; never over another file.
+
+    Raises:
+        DiskProblem: something stands there, or the disk refuses.
+    """
+    if os.path.lexists(target):
+        raise DiskProblem(f"{target} is there already and is not overwritten.", hint="Move it away, then try again.")
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        raise DiskProblem(f"{source} cannot be moved to {target}: {error.strerror}.") from None
 
 
 def refuse_bad_disk(plan: Plan) -> None:

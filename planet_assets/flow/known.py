@@ -58,9 +58,9 @@ def look_up(
     keys += [(*item.ref, other) for item, _, other in substitutes(request)]
     held, moving, standing = dict[Key, copies.Held](), dict[Key, tuple[str, bool]](), dict[Key, Standing]()
     if library is not None:
-        held = _held(library, request, keys)
+        held = {key: one for key, one in _held(library, request, keys).items() if key not in request.anew}
         moving = _moving(library, request, set(keys))
-        left = [key for key in keys if key not in held and key not in moving]
+        left = [key for key in keys if key not in held and key not in moving and key not in request.anew]
         found = _standing(library, request, left, now)
         standing = {key: order for key, order in found.items() if (order.id, *key[1:]) not in gone}
     known = held.keys() | moving.keys() | standing.keys()

@@ -84,6 +84,8 @@ class Request:
     """By which rules Planet charges."""
     concurrent: int = 3
     """Downloads side by side."""
+    anew: frozenset[Key] = frozenset()
+    """Assets to fetch from Planet although they are held."""
 
     def planets_region(self, ref: Ref) -> BaseGeometry | None:
         """What Planet clips an item to; None where Planet is not to clip."""
@@ -109,6 +111,7 @@ def read_request(
     delivery: str = "auto",
     tools: Sequence[Mapping[str, Any] | str] | None = None,
     fallback: Mapping[str, str] | None = None,
+    refetch: Collection[Key] = (),
 ) -> Request:
     """The arguments of the public face, read and checked; nothing is asked of anyone.
 
@@ -145,6 +148,7 @@ def read_request(
         why_data=why_data,
         tariff=tariff,
         concurrent=concurrent,
+        anew=frozenset(refetch),
     )
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from planet_assets.library.engine import Library, upsert
-from planet_assets.library.schema import copy, job, site
+from planet_assets.library.schema import copy, item, job, site
+from planet_assets.model.changes import Version
 from planet_assets.model.job import DownloadJob
+from planet_assets.rules.changes import scene_fingerprint
 from planet_assets.rules.naming import roi_digest
 
 Key = tuple[str, str, str]
 """Item type, item id, asset type."""
+
+PRESENT, MISSING, REMOVED = "present", "missing", "removed"
+"""What a site has of a copy: the file; not any more, and nobody said so; not any more, for it was removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,16 @@ class Held:
     """The job that made it."""
     region_wkt: str | None = None
     """The region Planet cut it to; None for whole files and for cuts made here."""
+    version: Version = field(default_factory=Version)
+    """Which making of the asset it is, as far as is known."""
+    state: str = PRESENT
+    """present, missing or removed."""
+    verified_by: str | None = None
+    """How it was checked when it came."""
+    recorded_at: datetime | None = None
+    """When it came."""
+    mtime_ns: int | None = None
+    """Its time of change on disk, when its bytes were last known to be right."""
 
     @property
     def is_there(self) -> bool:
@@ -84,9 +99,51 @@ def _write(
         "verified_by": verified_by,
         "job_id": done.id,
         "recorded_at": at,
+        "state": PRESENT,
+        "stage": _stage(connection, done),
+        "source_md5": (done.md5 or "") if done.route == "data" else "",
+        "mtime_ns": mtime_ns(path),
+        "verified_at": at,
     }
     row = upsert(connection, copy).values(site_id=site_id, path=path.name, **known)
     connection.execute(row.on_conflict_do_update(index_elements=["site_id", "path"], set_=known))
+
+
+def mtime_ns(path: Path) -> int | None:
+    """When a file was changed last; None when there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _stage(connection: sa.Connection, done: DownloadJob) -> str:
+    """The publishing stage of the scene, as it was last seen."""
+    query = sa.select(item.c.feature).where(item.c.item_type == done.item_type, item.c.id == done.scene_id)
+    text = connection.execute(query).scalar_one_or_none()
+    return "" if text is None else scene_fingerprint(json.loads(text))
+
+
+def learn(library: Library, md5s: Mapping[Path, str]) -> None:
+    """Note which making of their assets files are, where that was not known yet."""
+    if not md5s:
+        return
+    with library.write() as connection:
+        for path, md5 in sorted(md5s.items()):
+            connection.execute(sa.update(copy).where(_is_at(path), copy.c.source_md5 == "").values(source_md5=md5))
+
+
+def _is_at(path: Path) -> sa.ColumnElement[bool]:
+    sites = sa.select(site.c.id).where(site.c.name == str(path.parent)).scalar_subquery()
+    return sa.and_(copy.c.site_id == sites, copy.c.path == path.name)
+
+
+def move(library: Library, old: Path, new: Path) -> None:
+    """A file lies elsewhere now; what was known at its new place is replaced."""
+    with library.write() as connection:
+        site_id = _site_id(connection, new.parent)
+        connection.execute(sa.delete(copy).where(copy.c.site_id == site_id, copy.c.path == new.name))
+        connection.execute(sa.update(copy).where(_is_at(old)).values(site_id=site_id, path=new.name))
 
 
 def held(library: Library, cuts: Mapping[Key, str], *, whole: bool = True) -> dict[Key, Held]:
@@ -98,7 +155,8 @@ def held(library: Library, cuts: Mapping[Key, str], *, whole: bool = True) -> di
         whole: False where whole files do not serve.
     """
     found: dict[Key, Held] = {}
-    for one in sorted(_rows(library, {key[1] for key in cuts}), key=lambda one: one.cut != ""):
+    rows = reversed(_rows(library, {key[1] for key in cuts}))  # of two makings of an asset the later one counts
+    for one in sorted(rows, key=lambda one: one.cut != ""):
         cut = cuts.get(one.key, "")
         ours = (whole and not one.cut) or (one.cut != "" and one.cut == cut and one.digest is not None)
         if one.key in cuts and ours and one.key not in found and one.is_there:
@@ -151,19 +209,26 @@ def _rows(library: Library, item_ids: Collection[str]) -> list[Held]:
     return found
 
 
-def _query() -> sa.Select[tuple[object, ...]]:
-    return sa.select(copy, site.c.address).join(site, site.c.id == copy.c.site_id).order_by(copy.c.recorded_at)
+def _query(*, state: str | None = PRESENT) -> sa.Select[tuple[object, ...]]:
+    query = sa.select(copy, site.c.address).join(site, site.c.id == copy.c.site_id).order_by(copy.c.recorded_at)
+    return query if state is None else query.where(copy.c.state == state)
 
 
 def _held(row: sa.Row[tuple[object, ...]]) -> Held:
     values = row._mapping
+    cut = values["cut"]
     return Held(
         key=(values["item_type"], values["item_id"], values["asset_type"]),
         path=Path(values["address"]) / values["path"],
-        cut=values["cut"],
+        cut=cut,
         digest=values["digest"],
         size_bytes=values["size_bytes"],
         job_id=values["job_id"],
+        version=Version(md5=values["source_md5"] or ("" if cut else values["digest"] or ""), stage=values["stage"]),
+        state=values["state"],
+        verified_by=values["verified_by"],
+        recorded_at=values["recorded_at"],
+        mtime_ns=values["mtime_ns"],
     )
 
 

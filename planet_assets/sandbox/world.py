@@ -24,6 +24,7 @@ from shapely.geometry.base import BaseGeometry
 
 from . import spends
 from .account import Account
+from .answers import stamp
 from .billing import Bill, Rules
 from .config import SandboxConfig
 from .faults import Faults
@@ -64,6 +65,8 @@ class _Kept:
     keys: list[str]
     activations: dict[str, Activation] = field(default_factory=dict)
     editions: dict[str, int] = field(default_factory=dict)
+    republished: dict[str, float] = field(default_factory=dict)
+    """When an item's files were made anew last, in seconds since 1970 on the sandbox's clock."""
     searches: dict[str, dict[str, Any]] = field(default_factory=dict)
     spends: list[dict[str, Any]] = field(default_factory=list)
     features: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -132,6 +135,10 @@ class World:
         """The record as it is shown now, and remembered."""
         self.known.setdefault(feature["id"], feature)
         shown = seen_at(feature, self.now(), embargo_days=self.config.embargo_days)
+        if shown and feature["id"] in self.kept.republished:
+            # Source: UpdateFilter finds what republishing changed, confirmed; that `updated` tells it is assumed
+            again = stamp(datetime.fromtimestamp(self.kept.republished[feature["id"]], UTC))
+            shown["properties"]["updated"] = max(shown["properties"].get("updated") or again, again)
         if shown and self.faults.strike("permissions-empty", place="item", item=feature["id"]):
             shown["_permissions"] = []
         return shown
@@ -168,9 +175,10 @@ class World:
         return preview + self.kept.editions.get(feature["id"], 0)
 
     def republish(self, item_id: str) -> None:
-        """Make the files of an item anew: other bytes under the same names."""
+        """Make the files of an item anew: other bytes under the same names; its record says `updated` now."""
         with self.lock:
             self.kept.editions[item_id] = self.kept.editions.get(item_id, 0) + 1
+            self.kept.republished[item_id] = self.now().timestamp()
             self.save()
 
     def file(self, feature: Feature, asset_type: str) -> Future[tuple[Path, str]]:
@@ -242,7 +250,8 @@ class World:
         """Back to the first moment: no charges, orders, activations, faults or log. The clock, keys and areas stay."""
         with self.lock:
             kept = self.kept
-            for held in (kept.activations, kept.editions, kept.searches, kept.spends, kept.reservations, kept.jobs):
+            each_item = (kept.activations, kept.editions, kept.republished)
+            for held in (*each_item, kept.searches, kept.spends, kept.reservations, kept.jobs):
                 held.clear()
             self.orders.clear()
             self.bill.clear()
