@@ -20,6 +20,7 @@ from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
 from planet_assets.flow.sync import Synced
 from planet_assets.flow.track import Records
+from planet_assets.holding import Holdings
 from planet_assets.model.changes import Changes
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
@@ -129,6 +130,11 @@ class AssetManager:
     def track(self, listing: Records, name: str | None = None, **options: Any) -> Changes:
         """Which scenes or records are new, modified, unchanged or gone since they were listed last."""
         return self._door.track(listing, name, **options)
+
+    @property
+    def files(self) -> Holdings:
+        """The files the library knows: verify, clean, stats, move, adopt, remove."""
+        return self._door.files
 
     def month_report(self, month: str | None = None) -> MonthReport:
         """A month of the ledger, `2026-11` or the present one, as a picture."""

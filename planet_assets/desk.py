@@ -10,11 +10,14 @@ from typing import Any
 
 from planet_assets import config as configuration
 from planet_assets.carrying import Carrier, is_placed, must_wait
+from planet_assets.flow import track as tracking
 from planet_assets.flow.adopting import recent
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal
+from planet_assets.holding import Holdings
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library
+from planet_assets.model.changes import Changes
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.order import Order
 from planet_assets.model.plan import Plan
@@ -65,6 +68,39 @@ class Desk:
     def library(self) -> Library:
         """The library, opened at first use."""
         return self._wires.library()
+
+    @property
+    def files(self) -> Holdings:
+        """The files the library knows: verify, clean, stats, move, adopt, remove."""
+        return Holdings(self.library, self.clock)
+
+    def track(
+        self,
+        listing: tracking.Records,
+        name: str | None = None,
+        *,
+        complete: bool = False,
+        key: str | None = None,
+        change_keys: Sequence[str] | None = None,
+        dry_run: bool = False,
+    ) -> Changes:
+        """Which scenes or records are new, modified, unchanged or gone since they were listed last; and remember them.
+
+        A scene is modified when it moves to another publishing stage; metadata that drifts changes nothing.
+
+        Args:
+            listing: a FeatureCollection, features, or records of any source.
+            name: of the listing; what one is told does not disturb another.
+            complete: True when it holds everything that belongs to the name: only then what it lacks is gone.
+            key: field that names a record; else the first of id, assetId, uuid.
+            change_keys: fields whose change counts; else updated, modified, lastModified, size, checksum, etag.
+            dry_run: True to remember nothing.
+
+        Raises:
+            Misused: a record that nothing names, or a complete listing without a name.
+        """
+        how: dict[str, Any] = {"complete": complete, "key": key, "change_keys": change_keys, "dry_run": dry_run}
+        return tracking.track(self.library, listing, name=name, now=self._wires.clock.now(), **how)
 
     async def order(
         self, plan: Plan, *, confirm: Hook | bool = True, allow_unknown_quota: bool | None = None

@@ -16,7 +16,6 @@ from planet_assets.flow import account as accounts
 from planet_assets.flow import plan as planning
 from planet_assets.flow import reconcile as reconciling
 from planet_assets.flow import replan
-from planet_assets.flow import track as tracking
 from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.saved import read_saved
@@ -25,7 +24,6 @@ from planet_assets.flow.search import search as search_flow
 from planet_assets.flow.sync import Synced
 from planet_assets.library import jobs as job_rows
 from planet_assets.library import ledger
-from planet_assets.model.changes import Changes
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
@@ -122,34 +120,6 @@ class AssetManager(Desk):
         """
         books = self._wires.books(await self.get_quota_info())
         return await reconciling.reconcile(books, since=since, report=report, accept=accept, dry_run=dry_run)
-
-    def track(
-        self,
-        listing: tracking.Records,
-        name: str | None = None,
-        *,
-        complete: bool = False,
-        key: str | None = None,
-        change_keys: Sequence[str] | None = None,
-        dry_run: bool = False,
-    ) -> Changes:
-        """Which scenes or records are new, modified, unchanged or gone since they were listed last; and remember them.
-
-        A scene is modified when it moves to another publishing stage; metadata that drifts changes nothing.
-
-        Args:
-            listing: a FeatureCollection, features, or records of any source.
-            name: of the listing; what one is told does not disturb another.
-            complete: True when it holds everything that belongs to the name: only then what it lacks is gone.
-            key: field that names a record; else the first of id, assetId, uuid.
-            change_keys: fields whose change counts; else updated, modified, lastModified, size, checksum, etag.
-            dry_run: True to remember nothing.
-
-        Raises:
-            Misused: a record that nothing names, or a complete listing without a name.
-        """
-        how: dict[str, Any] = {"complete": complete, "key": key, "change_keys": change_keys, "dry_run": dry_run}
-        return tracking.track(self.library, listing, name=name, now=self._wires.clock.now(), **how)
 
     def month_report(self, month: str | None = None) -> MonthReport:
         """A month of the ledger, `2026-11` or the present one, as a picture; nothing is asked of Planet."""

@@ -30,6 +30,7 @@ COMMANDS = {
     "collect": ("order_cmds:collect", "Fetch what orders have brought by now."),
     "orders": ("order_cmds:orders", "List the account's orders, adopt what they brought."),
     "jobs": ("library_cmds:jobs", "List, show, retry, cancel and export download jobs."),
+    "library": ("holdings_cmds:library", "Verify, clean up, move, adopt, remove held files; back the library up."),
     "queue": ("queue_cmds:queue", "What to fetch as soon as quota and budgets allow."),
     "quota": ("quota_cmds:quota", "Show what may still be used, or declare it."),
     "ledger": ("ledger_cmds:ledger", "What was spent on what, when and by which script; compare it with Planet."),

@@ -13,6 +13,7 @@ from planet_assets.library.engine import Library
 from planet_assets.model.item import Item
 from planet_assets.model.job import purchase
 from planet_assets.model.order import Standing
+from planet_assets.model.plan import DownloadImpact
 from planet_assets.model.selection import Chosen
 from planet_assets.rules import naming
 from planet_assets.rules.bundles import bundles_for
@@ -178,3 +179,12 @@ def comes_later(chosen: Chosen, item: Item, asset_type: str, now: datetime) -> b
     lacking = [name for one, name, _ in chosen.lacking if one.ref == item.ref]
     there = not why_lacking(item, asset_type)
     return may_come(item, asset_type, now) or (there and any(may_come(item, name, now) for name in lacking))
+
+
+def with_removed(library: Library, impact: DownloadImpact, chosen: Chosen) -> DownloadImpact:
+    """The impact, saying of what was held and then removed that it is paid for again."""
+    removed = copies.removed(library, {(*item.ref, name) for item, name in chosen.fetch})
+    if not removed:
+        return impact
+    note = f"{len(removed)} of the files were held before and then removed: fetching them again is charged again."
+    return replace(impact, assumptions=(*impact.assumptions, note))

@@ -203,6 +203,7 @@ def make_plan(
     chosen = known.chosen
     basis = _basis(library, request, chosen if made is None else made.inputs, quota.account)
     impact = _with_fallbacks(_impact(request, chosen if made is None else made.inputs, basis), request)
+    impact = with_removed(library, impact, chosen)
     later, coming = _later(request, chosen, basis, now) if made is None else (None, Chosen(fetch=()))
     bundles = _bundles(impact, chosen) if made is None else dict(made.bundles)
     if later is not None:

@@ -146,6 +146,66 @@ def move(library: Library, old: Path, new: Path) -> None:
         connection.execute(sa.update(copy).where(_is_at(old)).values(site_id=site_id, path=new.name))
 
 
+def every(library: Library, *, folder: Path | None = None, state: str | None = PRESENT) -> list[Held]:
+    """All files the library knows, by path; of one folder where it is given; `state` None for all, there or not."""
+    query = _query(state=state)
+    if folder is not None:
+        query = query.where(site.c.name == str(folder))
+    with library.read() as connection:
+        return sorted((_held(row) for row in connection.execute(query)), key=lambda one: one.path)
+
+
+def removed(library: Library, keys: Collection[Key]) -> dict[Key, Held]:
+    """Files that were held and then removed, by asset."""
+    return {one.key: one for one in _rows(library, {key[1] for key in keys}, state=REMOVED) if one.key in keys}
+
+
+def mark(library: Library, paths: Iterable[Path], state: str) -> None:
+    """Say what became of files; what they were stays known."""
+    with library.write() as connection:
+        for path in sorted(set(paths)):
+            connection.execute(sa.update(copy).where(_is_at(path)).values(state=state))
+
+
+def seen_right(library: Library, times: Mapping[Path, int | None], at: datetime) -> None:
+    """Note that files were found to be right, with their times of change on disk."""
+    with library.write() as connection:
+        for path, found in sorted(times.items()):
+            values = {"state": PRESENT, "verified_at": at, "mtime_ns": found}
+            connection.execute(sa.update(copy).where(_is_at(path)).values(values))
+
+
+def forget(library: Library, paths: Iterable[Path]) -> int:
+    """Drop the records of files; jobs and charges stay."""
+    with library.write() as connection:
+        return sum(connection.execute(sa.delete(copy).where(_is_at(path))).rowcount for path in sorted(set(paths)))
+
+
+def adopt(library: Library, one: Held, at: datetime) -> None:
+    """Record a file that came by another way."""
+    known = {
+        "item_type": one.key[0],
+        "item_id": one.key[1],
+        "asset_type": one.key[2],
+        "cut": one.cut,
+        "digest": one.digest,
+        "size_bytes": one.size_bytes,
+        "verified_by": one.verified_by,
+        "job_id": None,
+        "recorded_at": at,
+        "state": PRESENT,
+        "stage": one.version.stage,
+        "source_md5": one.version.md5,
+        "mtime_ns": one.mtime_ns,
+        "verified_at": at,
+    }
+    with library.write() as connection:
+        row = upsert(connection, copy).values(
+            site_id=_site_id(connection, one.path.parent), path=one.path.name, **known
+        )
+        connection.execute(row.on_conflict_do_update(index_elements=["site_id", "path"], set_=known))
+
+
 def held(library: Library, cuts: Mapping[Key, str], *, whole: bool = True) -> dict[Key, Held]:
     """Files that the library knows and that still lie where they were, by asset.
 
@@ -199,12 +259,12 @@ def at(library: Library, paths: Iterable[Path]) -> dict[Path, Held]:
     return {one.path: one for one in rows if one.path in wanted}
 
 
-def _rows(library: Library, item_ids: Collection[str]) -> list[Held]:
+def _rows(library: Library, item_ids: Collection[str], *, state: str = PRESENT) -> list[Held]:
     ids = list(item_ids)
     found: list[Held] = []
     with library.read() as connection:
         for start in range(0, len(ids), 500):
-            rows = connection.execute(_query().where(copy.c.item_id.in_(ids[start : start + 500])))
+            rows = connection.execute(_query(state=state).where(copy.c.item_id.in_(ids[start : start + 500])))
             found.extend(_held(row) for row in rows)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -46,3 +46,22 @@ def item(library: Library, item_type: str, item_id: str) -> Item | None:
     """A scene as it was last seen."""
     found = feature(library, item_type, item_id)
     return None if found is None else read_item(found)
+
+
+def count(library: Library) -> int:
+    """How many scenes are known."""
+    with library.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(item_table)).scalar_one())
+
+
+def features(library: Library, refs: Collection[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Scenes as they were last seen, by item type and id; those that are not known are left out."""
+    wanted, found = set(refs), dict[tuple[str, str], dict[str, Any]]()
+    ids = sorted({item_id for _, item_id in wanted})
+    with library.read() as connection:
+        for start in range(0, len(ids), 500):
+            query = sa.select(item_table.c.item_type, item_table.c.id, item_table.c.feature)
+            for kind, item_id, text in connection.execute(query.where(item_table.c.id.in_(ids[start : start + 500]))):
+                if (kind, item_id) in wanted:
+                    found[kind, item_id] = json.loads(text)
+    return found

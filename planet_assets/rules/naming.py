@@ -35,6 +35,7 @@ SUFFIXES = {
 ALIASES = {"ortho_analytic_sr": "ortho_analytic_4b_sr"}
 """Names people use -> the asset type Planet lists."""
 
+_CUT_NAME = r"_clip(ped)?(_[0-9a-f]{8})?$"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -82,6 +83,25 @@ def file_name(item_id: str, asset_type: str, naming: str = "planet") -> str:
     if naming not in ("planet", "asset"):
         raise Misused(f"naming={naming!r} is not known.", hint="Use 'planet' or 'asset'.", argument="naming")
     return f"{item_id}_{asset_type}.{ {'tiff': 'tif', 'xml': 'xml', 'text': 'txt'}[media_of(asset_type)] }"
+
+
+def asset_of(name: str) -> tuple[str, str] | None:
+    """Item id and asset type that a file's name says, Planet's way or `<item>_<asset_type>`; None when it says none."""
+    stem, _, suffix = name.rpartition(".")
+    plain = re.sub(_CUT_NAME, "", stem)
+    ends = [(f"_{rest.rpartition('.')[0]}", rest.rpartition(".")[2], kind) for kind, rest in SUFFIXES.items()]
+    ends += [(f"_{kind}", {"tiff": "tif", "xml": "xml", "text": "txt"}[media_of(kind)], kind) for kind in SUFFIXES]
+    found = [(end, kind) for end, ending, kind in ends if plain.endswith(end) and suffix.lower() == ending.lower()]
+    if not found:
+        return None
+    end, kind = max(found, key=lambda pair: len(pair[0]))
+    item_id = plain.removesuffix(end)
+    return (item_id, kind) if _PLAIN.fullmatch(item_id) and ".." not in item_id else None
+
+
+def is_cut_name(name: str) -> bool:
+    """True for names that cut files get, here or at Planet."""
+    return re.search(_CUT_NAME, name.rpartition(".")[0]) is not None
 
 
 def clipped_name(name: str, roi_digest: str = "") -> str:

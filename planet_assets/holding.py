@@ -1,0 +1,92 @@
+"""The files the library knows, for scripts: `manager.files`. Nothing is asked of Planet and nothing is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from planet_assets.flow import holdings
+from planet_assets.flow.adopt_files import adopt_folder
+from planet_assets.library import saving
+from planet_assets.library.engine import Library
+from planet_assets.model.holdings import Adopted, Cleaned, Stats, Verified
+from planet_assets.model.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a library holds, and what can be done about it."""
+
+    library: Library
+    """Whose files."""
+    clock: Clock
+    """The time."""
+
+    def verify(self, *, repair: bool = False, read_all: bool = False) -> Verified:
+        """Compare files with what was recorded: first length and time, and the bytes of those that were touched.
+
+        Args:
+            repair: True to bring back what another held copy has, to put damaged files aside, and to offer what is
+                missing to the next plan.
+            read_all: True to read every byte.
+        """
+        return holdings.verify(self.library, self.clock.now(), repair=repair, read_all=read_all)
+
+    def clean(self, *, dry_run: bool = False) -> Cleaned:
+        """Drop records of files that are gone and unfinished files that no job owns; jobs and charges stay."""
+        return holdings.clean(self.library, self.clock.now(), dry_run=dry_run)
+
+    def stats(self) -> Stats:
+        """How much is held, where, of what, and what it cost."""
+        return holdings.stats(self.library)
+
+    def move(self, source: str | Path, target: str | Path) -> list[Path]:
+        """Move the held files of a folder to another one, or note that somebody has; nothing is overwritten.
+
+        Raises:
+            DiskProblem: something else stands there.
+            LibraryLocked: jobs are under way in the folder.
+        """
+        return holdings.move(self.library, Path(source), Path(target))
+
+    def adopt(self, folder: str | Path, *, item_type: str = "PSScene", dry_run: bool = False) -> Adopted:
+        """Take files that lie in a folder into the library by name and digest, so that nobody pays for them again."""
+        where = Path(folder).expanduser().absolute()
+        return adopt_folder(self.library, where, self.clock.now(), item_type=item_type, dry_run=dry_run)
+
+    def backup(self, path: str | Path) -> Path:
+        """Write the whole library into a new file, while others go on working with it.
+
+        Raises:
+            DiskProblem: the file exists, or cannot be written.
+        """
+        return saving.backup(self.library, Path(path).expanduser().absolute())
+
+    def restore(self, path: str | Path) -> Path:
+        """Make the library what it was when a backup was made; what it is now is kept in a backup beside it.
+
+        Raises:
+            LibraryLocked: a process works on jobs.
+            Misused: the file is no library, or this one lies on a server.
+        """
+        return saving.restore(self.library, Path(path).expanduser().absolute(), self.clock.now())
+
+    def merge(self, path: str | Path) -> dict[str, int]:
+        """Take over what another library knows; doing it twice changes nothing. No charge is lost or counted twice.
+
+        Returns:
+            Table -> rows that were new.
+
+        Raises:
+            Misused: the file is no library.
+        """
+        return saving.merge(self.library, Path(path).expanduser().absolute())
+
+    def remove(self, what: Iterable[str | Path], *, dry_run: bool = False) -> list[Path]:
+        """Delete held files, by path or scene; jobs and charges stay, and a plan that fetches them again says so.
+
+        Raises:
+            Misused: the library holds nothing of that name.
+        """
+        return holdings.remove(self.library, what, dry_run=dry_run)
