@@ -31,6 +31,8 @@ COMMANDS = {
     "orders": ("order_cmds:orders", "List the account's orders, adopt what they brought."),
     "jobs": ("library_cmds:jobs", "List, show, retry, cancel and export download jobs."),
     "library": ("holdings_cmds:library", "Verify, clean up, move, adopt, remove held files; back the library up."),
+    "export": ("export_cmds:export", "What is held as STAC, GeoParquet, GeoJSON, CSV or GeoPackage."),
+    "cite": ("export_cmds:cite", "Attribution, BibTeX and a methods line for what is held."),
     "queue": ("queue_cmds:queue", "What to fetch as soon as quota and budgets allow."),
     "quota": ("quota_cmds:quota", "Show what may still be used, or declare it."),
     "ledger": ("ledger_cmds:ledger", "What was spent on what, when and by which script; compare it with Planet."),

@@ -25,7 +25,7 @@ from planet_assets.export.vector import need_pyogrio, written_whole
 from planet_assets.model.geometry import only_areas
 from planet_assets.model.item import Feature, Item, items_from, parse_time
 from planet_assets.rules.area import geodesic_km2
-from planet_assets.rules.naming import SUFFIXES
+from planet_assets.rules.naming import SUFFIXES, asset_of, is_cut_name
 
 LON_LAT = "EPSG:4326"
 TIMES = ("acquired", "published", "updated")
@@ -52,13 +52,16 @@ class Image:
         if self.item is None:
             return None
         rest = self.path.stem.removeprefix(self.item.id).removeprefix("_").partition("_clipped")[0]
+        named = asset_of(self.path.name)
+        if named is not None and named[0] == self.item.id:
+            return named[1]
         planets = {suffix.rpartition(".")[0]: asset_type for asset_type, suffix in SUFFIXES.items()}
         return planets.get(rest) or (rest if re.fullmatch(r"(ortho|basic)_[a-z0-9_]+", rest) else None)
 
     @property
     def is_clipped(self) -> bool:
         """True when its name says that it was cut."""
-        return "_clipped" in self.path.stem
+        return is_cut_name(self.path.name)
 
 
 def write_scenes(

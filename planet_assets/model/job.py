@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from planet_assets.exceptions import Misused
 from planet_assets.model import shown
 from planet_assets.model.asset import AssetStatus
 
@@ -206,6 +209,18 @@ class DownloadJob:
     def file_size_mb(self) -> float:
         """Size of the file to use, in MB of 1,000,000 bytes."""
         return self.file_bytes / 1e6
+
+    def open(self) -> AbstractContextManager[Any]:
+        """The file to use as a rasterio dataset, in a `with`; GeoTIFF only, nothing else is opened or fetched.
+
+        Raises:
+            Misused: the job has no file yet, or it is no raster.
+            Unsafe, Corrupt, DiskProblem: as it is found on disk.
+        """
+        path = self.downloaded_file_path
+        if path is None or path.suffix.lower() not in (".tif", ".tiff"):
+            raise Misused(f"Job {self.id} ({self.status.value}) has no raster to open.", argument="job")
+        return shown.opened(path)
 
     def _repr_html_(self) -> str:
         return shown.jobs([self])

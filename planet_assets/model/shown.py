@@ -1,9 +1,12 @@
-"""The one upward look: values show themselves in a notebook by asking `view.page`, imported when they do."""
+"""The upward looks: values show themselves in a notebook by asking `view.page`, and jobs open their rasters; both are
+imported when they do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planet_assets.model.job import DownloadJob
@@ -53,3 +56,10 @@ def month(report: MonthReport) -> str:
     from planet_assets.view.page import month_html
 
     return month_html(report)
+
+
+def opened(path: Path) -> AbstractContextManager[Any]:
+    """A raster opened for reading, by the only opener of rasters."""
+    from planet_assets.raster.reading import open_raster
+
+    return open_raster(path)
