@@ -164,6 +164,6 @@ def test_of_two_makings_the_later_is_held(sandbox: RunningSandbox, tmp_path: Pat
 
     async def held() -> copies.Held:
         async with manager_of(sandbox, tmp_path) as manager:
-            return copies.held(manager.library, [first.jobs[0].key])[first.jobs[0].key]
+            return copies.held(manager.library, {first.jobs[0].key: ""})[first.jobs[0].key]
 
     assert asyncio.run(held()).path == Path(first.jobs[0].path)
