@@ -67,6 +67,20 @@ def test_quota_without_surprises(tmp_path):
     assert "http" not in "".join((naive, best, bars, plan, month)).replace("http://www.w3.org/2000/svg", "")
 
 
+def test_weekly_sync(tmp_path):
+    path = ROOT / "notebooks" / "04_weekly_sync.ipynb"
+    notebook = executed(path, tmp_path, quota_km2=3000.0, used_km2=812.0)
+    words = outputs(notebook, "text/plain")
+    told = [each for each in words if "new," in each]
+    assert all(sign in told[0] for sign in ("11 new", "0 files held, 11 fetched"))
+    assert "11 unchanged" in told[1] and "11 files held" in told[1] and " 0 fetched" not in told[1]
+    assert "0 new, 0 modified" in told[2] and "0 fetched for 0.00 km²" in told[2]
+    assert any("its md5 moved from" in each and each.endswith(", 0)") for each in words)
+    quotas = [each for each in outputs(notebook, "text/html") if "Quota" in each]
+    assert len(quotas) >= 3 and all("<svg" in each for each in quotas)
+    assert len(list((tmp_path / "site" / "superseded").iterdir())) == 1
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_committed_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)
