@@ -14,7 +14,7 @@ from planet_assets.exceptions import Misused
 from planet_assets.flow.composing import compose
 from planet_assets.flow.cutting import read_region
 from planet_assets.flow.given import Ref, Scenes, as_selected, clipped_at_planet, pieces_within, read_scenes
-from planet_assets.flow.known import Key, Known, bare, comes_later, look_up, substitutes
+from planet_assets.flow.known import Key, Known, bare, comes_later, look_up, substitutes, with_removed
 from planet_assets.library import copies, ground, jobs
 from planet_assets.library.engine import Library
 from planet_assets.model.item import Item
