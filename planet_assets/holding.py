@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from planet_assets.flow import holdings
+from planet_assets.export.vector import roi_of
+from planet_assets.flow import exporting, holdings
 from planet_assets.flow.adopt_files import adopt_folder
 from planet_assets.library import saving
 from planet_assets.library.engine import Library
@@ -82,6 +84,24 @@ class Holdings:
             Misused: the file is no library.
         """
         return saving.merge(self.library, Path(path).expanduser().absolute())
+
+    def to_xarray(
+        self, asset_type: str, *, scenes: Collection[str] = (), roi: Any = None, folder: str | Path | None = None
+    ) -> Any:
+        """A time stack of held files of one asset type: an `xarray.DataArray` of time, band, y, x, NaN for nothing.
+
+        Args:
+            asset_type: for example ortho_analytic_4b.
+            scenes: ids; every held one otherwise.
+            roi: region to bound it, in any form; all that the files cover otherwise.
+            folder: only files in this folder. Of a scene that is held twice the cut file is taken.
+
+        Raises:
+            Misused: nothing is held, the files share no grid, or xarray is not installed (extra `cube`).
+        """
+        where = None if folder is None else Path(folder).expanduser().absolute()
+        region = None if roi is None else roi_of(roi)
+        return exporting.stacked(self.library, asset_type, ids=scenes, roi=region, folder=where)
 
     def remove(self, what: Iterable[str | Path], *, dry_run: bool = False) -> list[Path]:
         """Delete held files, by path or scene; jobs and charges stay, and a plan that fetches them again says so.

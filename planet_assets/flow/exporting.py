@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from planet_assets.exceptions import AssetError
 from planet_assets.library import copies, items, jobs
@@ -14,6 +15,9 @@ from planet_assets.model.item import item_from_feature
 from planet_assets.model.job import DownloadJob
 from planet_assets.rules.naming import is_raster
 from planet_assets.rules.tools import from_text
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 
 def held_scenes(
@@ -36,6 +40,26 @@ def held_scenes(
             scenes.setdefault(one.key[:2], []).append(_file(one, by_id.get(one.job_id or ""), digests))
     found = [HeldScene(item=item_from_feature(features[ref]), files=tuple(files)) for ref, files in scenes.items()]
     return sorted(found, key=lambda scene: (scene.item.acquired, scene.item.id))
+
+
+def stacked(
+    library: Library,
+    asset_type: str,
+    *,
+    ids: Collection[str] = (),
+    roi: BaseGeometry | None = None,
+    folder: Path | None = None,
+) -> Any:
+    """Held files of one asset type as an array of time, band, y and x; of a scene held twice the cut file."""
+    from planet_assets.raster.stack import Layer, stack
+
+    layers: dict[str, Layer] = {}
+    for scene in held_scenes(library, folder=folder, ids=ids, digests=False):
+        files = [file for file in scene.files if file.asset_type == asset_type]
+        if files:
+            best = max(files, key=lambda file: file.is_cut)
+            layers[scene.item.id] = Layer(path=best.path, at=scene.item.acquired, name=scene.item.id)
+    return stack(list(layers.values()), roi)
 
 
 def _file(one: copies.Held, job: DownloadJob | None, digests: bool) -> HeldFile:

@@ -109,3 +109,28 @@ def test_hrefs_are_absolute_without_a_folder(site: tuple[Path, list[Any]]) -> No
     [scene, *_] = held_scenes(library)
     library.close()
     assert all(Path(asset["href"]).is_absolute() for asset in stac_item(scene)["assets"].values())
+
+
+def test_a_time_stack(tmp_path: Path) -> None:
+    pytest.importorskip("xarray")
+
+    async def once() -> tuple[list[Any], Any, Any]:
+        with running() as sandbox:
+            async with manager_of(sandbox, tmp_path) as manager:
+                found = await manager.search(SQUARE, "2025-01-01", "2025-01-07")
+                cut = {"clip_to_roi": SQUARE, "delivery": "orders"}
+                jobs = await manager.activate_and_download_assets(scenes(2), [ANALYTIC], **cut)
+                assert found["features"]
+                return jobs, manager.files.to_xarray(ANALYTIC), manager.files.to_xarray(ANALYTIC, roi=SQUARE)
+
+    jobs, cube, small = asyncio.run(once())
+    assert cube.dims == ("time", "band", "y", "x") and cube.sizes["time"] == 2 and cube.sizes["band"] == 4
+    assert list(cube.time.values) == sorted(cube.time.values)
+    for job in jobs:
+        with job.open() as dataset:
+            mine = cube.isel(time=list(cube.scene.values).index(job.scene_id))
+            x, y = dataset.xy(dataset.height // 2, dataset.width // 2)
+            read = dataset.read(1)[dataset.height // 2, dataset.width // 2]
+            there = mine.sel(band=1, x=x, y=y, method="nearest").item()
+            assert there == read or (read == dataset.nodata and there != there)
+    assert small.sizes["x"] <= cube.sizes["x"] and small.attrs["crs"] == cube.attrs["crs"]
