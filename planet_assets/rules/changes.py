@@ -52,7 +52,9 @@ def compare(remembered: Remembered, listing: Fingerprints, *, complete: bool = F
             learned.append(key)
         elif now not in (UNKNOWN, before):
             modified.append(key)
-    gone = sorted(remembered.alive.keys() - listing.keys()) if complete else ()
+    still_there = len(listing) - len(new) - len(returned)
+    lacks = complete and still_there < len(remembered.alive)
+    gone = sorted(remembered.alive.keys() - listing.keys()) if lacks else ()
     return Changes(
         listed=listing,
         new=tuple(new),

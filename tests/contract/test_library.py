@@ -50,6 +50,8 @@ def sample(column):
     """Something that fits; references meet, since every number is 1 and every text the same."""
     if isinstance(column.type, sa.String):
         return MOMENT[: column.type.length] if column.type.length else MOMENT
+    if isinstance(column.type, sa.LargeBinary):
+        return b"1"
     return 1.5 if isinstance(column.type, sa.Float | sa.Double) else 1
 
 
