@@ -210,7 +210,7 @@ listed = Table(
     Column("changed_at", Moment, nullable=False),
     Column("gone_at", Moment),
     Column("gone_reason", Text),
-    Index("ix_listed_scan", "listing", "id", "fingerprint", "gone_at"),
+    Index("ix_listed_scan", "listing", "gone_at", "id", "fingerprint"),
 )
 
 kv = Table(

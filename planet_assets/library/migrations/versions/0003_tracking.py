@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("gone_reason", sa.Text),
         sa.PrimaryKeyConstraint("listing", "id", name="pk_listed"),
     )
-    op.create_index("ix_listed_scan", "listed", ["listing", "id", "fingerprint", "gone_at"])
+    op.create_index("ix_listed_scan", "listed", ["listing", "gone_at", "id", "fingerprint"])
     op.add_column("copy", sa.Column("state", sa.String(10), nullable=False, server_default="present"))
     op.add_column("copy", sa.Column("stage", sa.Text, nullable=False, server_default=""))
     op.add_column("copy", sa.Column("source_md5", sa.Text, nullable=False, server_default=""))
