@@ -29,6 +29,8 @@ def quota_document(quota: QuotaInfo) -> dict[str, Any]:
         "as_of": quota.as_of,
         "account": quota.account,
         "plan": quota.plan,
+        "style": quota.style,
+        "term": quota.term,
         "why_unknown": quota.why_unknown,
         "not_asked": quota.not_asked,
         "budgets": [asdict(room) for room in quota.budgets],

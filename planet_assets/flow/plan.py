@@ -220,7 +220,6 @@ def make_plan(
         quota=quota,
         asset_types=request.asset_types,
         roi_wkt=None if request.roi is None else request.roi.wkt,
-        tariff=request.tariff,
         delivery=request.route,
         in_pieces=bool(request.pieces),
         order_count=len(set(order_groups(wants).values())),

@@ -122,6 +122,8 @@ class DownloadImpact(Mapping[str, Any]):
     """Ids of scenes that were given more than once; they count once."""
     assumptions: tuple[str, ...] = ()
     """Rules of Planet that are not certain and were assumed, in words."""
+    tariff: Tariff = Tariff(style="consumption")
+    """The rules by which it was priced."""
 
     @property
     def area_km2(self) -> float:
@@ -153,6 +155,7 @@ class DownloadImpact(Mapping[str, Any]):
             "bytes_high": self.bytes_high,
             "seconds": None if math.isnan(self.seconds) else self.seconds,
             "route": self.route,
+            "style": self.tariff.style,
             "data_km2": self.data_km2,
             "orders_km2": self.orders_km2,
             "roi_km2": None if math.isnan(self.roi_km2) else self.roi_km2,
@@ -216,8 +219,6 @@ class Plan:
     """The asset types that were asked for."""
     roi_wkt: str | None = None
     """What the files are cut to, lon/lat WKT."""
-    tariff: Tariff = Tariff(style="consumption")
-    """The rules by which it was priced."""
     delivery: str = "auto"
     """How Planet was to deliver: data, orders or auto."""
     in_pieces: bool = False
@@ -236,6 +237,11 @@ class Plan:
     """What would be charged for what is lacking and may come; asked about again when it is there."""
     items: tuple[Item, ...] = field(default=(), repr=False)
     """The scenes looked at, for pictures."""
+
+    @property
+    def tariff(self) -> Tariff:
+        """The rules by which it was priced."""
+        return self.impact.tariff
 
     def _repr_html_(self) -> str:
         return shown.plan(self)

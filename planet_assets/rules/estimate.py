@@ -95,6 +95,7 @@ def estimate(
         outside=chosen.outside,
         duplicates=chosen.duplicates,
         assumptions=_assumptions(wants, basis.tariff),
+        tariff=basis.tariff,
     )
 
 
@@ -164,7 +165,7 @@ def routed(
     route = ways.pop() if len(ways) == 1 else "mixed" if ways else "data"
     total = math.fsum(want.orders_km2 for want in taken)
     assumed = _ordering(basis.tariff, clips=clip is not None) if route != "data" else ()
-    kept = impact.assumptions if route != "orders" else ()
+    kept = impact.assumptions if route != "orders" or basis.tariff.is_aum else ()
     return replace(
         impact,
         wants=tuple(taken),

@@ -17,7 +17,7 @@ from planet_assets.rules import budgets
 from planet_assets.view import marks
 from planet_assets.view.marks import AMBER, BLUE, GREEN, GREY, RED
 from planet_assets.view.tables import PROSE, Grid, cell_km2, common_folder, impact_grid, outcome
-from planet_assets.view.text import ROUTE_CHARGES, WHY_UNKNOWN, left_out, left_out_of, obstacles, quota_title, source_of
+from planet_assets.view.text import WHY_UNKNOWN, left_out, left_out_of, obstacles, quota_title, route_charges, source_of
 from planet_assets.view.units import count, exact_km2, human_bytes, human_duration, human_km2, human_time, plain
 
 PLAN_COLOUR = "#8b5fbf"
@@ -169,7 +169,7 @@ def _prices(impact: DownloadImpact) -> str:
         marks.card(
             f"{route} route" + (" (chosen)" if route == impact.route else ""),
             exact_km2(km2),
-            ROUTE_CHARGES[route] if math.isfinite(impact.roi_km2) else "each whole scene",
+            route_charges(route, impact.tariff) if math.isfinite(impact.roi_km2) else "each whole scene",
             colour=BLUE if route == impact.route else "",
         )
         for route, km2 in prices.items()

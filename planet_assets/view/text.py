@@ -9,6 +9,7 @@ from datetime import datetime
 
 from planet_assets.model.plan import DownloadImpact, Plan, Want
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.tariff import Tariff
 from planet_assets.rules import budgets
 from planet_assets.view.tables import impact_table, jobs_table, search_table
 from planet_assets.view.units import (
@@ -43,7 +44,23 @@ ROUTE_CHARGES = {
     "orders": "only what Planet cuts out of the ROI",
     "mixed": "each scene by the route that costs less",
 }
-"""What each route of Planet charges, in words."""
+"""What each route of Planet charges per image, in words."""
+
+NEW_GROUND = {
+    "data": "ground of whole scenes that is not unlocked yet",
+    "orders": "ground inside the ROI that is not unlocked yet",
+    "mixed": "ground that is not unlocked yet",
+}
+"""The same under area under management."""
+
+
+def route_charges(route: str, tariff: Tariff) -> str:
+    """What a route charges under a tariff, in words."""
+    if tariff.is_aum:
+        return NEW_GROUND[route if tariff.clip_lowers or route != "orders" else "data"]
+    if route == "orders" and not tariff.clip_lowers:
+        return "each whole scene; a clip is declared to save nothing"
+    return ROUTE_CHARGES[route]
 
 
 def confirmation_dialog(plan: Plan) -> str:
@@ -88,14 +105,16 @@ def _price_lines(plan: Plan) -> list[str]:
     other = "orders" if impact.route == "data" else "data"
     lines = [
         f"Total estimated area: {exact_km2(impact.area_km2)}",
-        f"  Charged by the {impact.route} route: {ROUTE_CHARGES.get(impact.route, 'see its rules')}",
+        f"  Charged by the {impact.route} route: {route_charges(impact.route, impact.tariff)}",
     ]
     if plan.roi_wkt is None:
-        lines[1] = f"  Charged by the {impact.route} route: each whole scene; without an ROI no route costs less"
+        whole = NEW_GROUND["data"] if impact.tariff.is_aum else "each whole scene"
+        lines[1] = f"  Charged by the {impact.route} route: {whole}; without an ROI no route costs less"
     elif math.isclose(impact.area_km2, impact.other_area_km2, rel_tol=1e-6, abs_tol=1e-6):
         lines.append(f"  The {other} route would charge the same")
     else:
-        lines.append(f"  The {other} route would charge {exact_km2(impact.other_area_km2)}: {ROUTE_CHARGES[other]}")
+        charges = route_charges(other, impact.tariff)
+        lines.append(f"  The {other} route would charge {exact_km2(impact.other_area_km2)}: {charges}")
     return [*lines, *_order_lines(plan)]
 
 
@@ -267,8 +286,9 @@ def quota_lines(quota: QuotaInfo, now: datetime, *, signs: str = "█▒·") -> 
 
 
 def quota_title(quota: QuotaInfo) -> str:
-    """Plan, account and interval, as far as they are known."""
-    return " · ".join(plain(part) for part in (quota.plan, quota.account, quota.interval) if part)
+    """Plan, account, interval, and how it is charged where that is not per image, as far as they are known."""
+    style = "area under management" if quota.style == "aum" else ""
+    return " · ".join(plain(part) for part in (quota.plan, quota.account, quota.interval, style) if part)
 
 
 def _bar(quota: QuotaInfo, signs: str, width: int = 40) -> str:
