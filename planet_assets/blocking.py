@@ -27,6 +27,7 @@ from planet_assets.model.month import MonthReport
 from planet_assets.model.order import Order
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
+from planet_assets.model.product import Products
 from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.model.spend import Reconciliation
 from planet_assets.planet.auth import PlanetAuth
@@ -190,6 +191,10 @@ class AssetManager:
     def list_orders(self) -> list[Order]:
         """The account's orders of the last 90 days, whoever placed them."""
         return _LOOP.run(self._door.list_orders())
+
+    def get_products(self) -> Products:
+        """Products with a quota of their own, and areas reserved of them."""
+        return _LOOP.run(self._door.get_products())
 
     def adopt_orders(self, which: Sequence[str] | None = None, **options: Any) -> JobList:
         """Fetch what finished orders brought, Explorer's included; free."""

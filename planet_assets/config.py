@@ -16,6 +16,7 @@ import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,6 +62,8 @@ class PlanetSettings(Section):
     """Address of Planet's API; a sandbox prints its own."""
     subscription: str | None = None
     """Id or plan name of the subscription to use, when the account has several."""
+    account: str | None = None
+    """Name of the account where Planet names no subscription: a reset key and colleagues then share its ledger."""
 
 
 class QuotaSettings(Section):
@@ -196,16 +199,8 @@ def described() -> list[tuple[str, Any, str]]:
 
 def tariff(settings: Settings) -> Tariff:
     """By which rules Planet charges, as far as that is declared."""
-    declared = settings.quota
-    return Tariff(
-        style=declared.style or "",
-        term=declared.term or "",
-        repeat=declared.repeat,
-        types=declared.types,
-        udm2=declared.udm2,
-        clip_lowers=declared.clip_lowers,
-        clip_minimum_km2=declared.clip_minimum_km2,
-    )
+    declared = settings.quota.model_dump(include={field.name for field in fields(Tariff)}, exclude_none=True)
+    return Tariff(**declared)
 
 
 def budgets(config: Mapping[str, Any] | Settings | None, *, script: str) -> dict[str, Budget | None]:

@@ -11,6 +11,7 @@ from typing import Any
 from planet_assets import config as configuration
 from planet_assets.carrying import Carrier, is_placed, must_wait
 from planet_assets.flow import track as tracking
+from planet_assets.flow.account import read_products
 from planet_assets.flow.adopting import recent
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal
@@ -22,6 +23,7 @@ from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.order import Order
 from planet_assets.model.plan import Plan
 from planet_assets.model.ports import Clock
+from planet_assets.model.product import Products
 from planet_assets.planet.auth import PlanetAuth
 from planet_assets.wiring import Wiring
 
@@ -136,6 +138,10 @@ class Desk:
     async def list_orders(self) -> list[Order]:
         """The account's orders of the last 90 days, whoever placed them, newest first. Costs nothing."""
         return await recent(self._wires.orders(), self._wires.clock.now())
+
+    async def get_products(self) -> Products:
+        """Products with a quota of their own, and areas reserved of them. Costs nothing; raises `KeyRefused`."""
+        return await read_products(self._wires.products_api())
 
     async def adopt_orders(
         self,

@@ -26,6 +26,7 @@ from planet_assets.model.quota import Budget, QuotaInfo
 from planet_assets.planet.auth import PlanetAuth
 from planet_assets.planet.data import DataApi
 from planet_assets.planet.orders import OrdersApi, brings
+from planet_assets.planet.products import ProductsApi
 from planet_assets.planet.quota import QuotaApi
 from planet_assets.planet.session import Session
 
@@ -65,13 +66,19 @@ class Wiring:
         """Planet's account service."""
         return QuotaApi(self._planet())
 
+    def products_api(self) -> ProductsApi:
+        """Planet's account service for products and reservations."""
+        return ProductsApi(self._planet())
+
     async def quota(self) -> QuotaInfo:
         """What may be used, with our pending spend and budgets."""
         return await accounts.read_quota(
             self.account_api(),
+            self.products_api(),
             self.library(),
             key_digest=self.auth.digest,
             subscription=self.settings.planet.subscription,
+            named=self.settings.planet.account,
             near_limit=self.settings.quota.near_limit,
             now=self.clock.now(),
             stated=self.budgets,

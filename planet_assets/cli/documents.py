@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from planet_assets.model.event import Event
     from planet_assets.model.job import DownloadJob
     from planet_assets.model.plan import Plan, Want
+    from planet_assets.model.product import Products
     from planet_assets.model.quota import QuotaInfo
 
 
@@ -35,6 +36,13 @@ def quota_document(quota: QuotaInfo) -> dict[str, Any]:
         "not_asked": quota.not_asked,
         "budgets": [asdict(room) for room in quota.budgets],
     }
+
+
+def products_document(found: Products) -> dict[str, Any]:
+    """Products and reservations as Planet tells them; `products_problem` says why some are missing."""
+    products = [{**asdict(one), "reserved_km2": found.reserved_km2(one)} for one in found.products]
+    reserved = [asdict(one) for one in found.reserved]
+    return {"products": products, "reservations": reserved, "products_problem": found.problem or None}
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

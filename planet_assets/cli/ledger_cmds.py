@@ -122,6 +122,33 @@ def reconcile(report: Path | None, since: str | None, accept: bool, reason: str 
 
 
 @ledger.command()
+@click.argument("source", metavar="FROM")
+@click.option("--into", "target", metavar="ID", help="Whose ledger takes it over [the one that was used last].")
+def merge(source: str, target: str | None) -> int:
+    """Move the ledger of a key that was reset, where Planet names no subscription, into another; sums do not change.
+
+    FROM is the account that `ledger show` names, key:... for example. What belongs to a subscription is never moved.
+    """
+    from planet_assets.library import accounts
+
+    face = Face.current()
+    with open_library() as library:
+        if not accounts.is_provisional(_account(library, source)):
+            raise Misused(
+                f"{source} is a subscription of Planet's, and two subscriptions never mix.",
+                hint=f"Only accounts that begin with {', '.join(accounts.PROVISIONAL)} can be moved.",
+                argument="from",
+            )
+        into = _account(library, target)
+        if into == source:
+            raise Misused(f"{source} cannot be moved into itself.", hint="Name another by --into.", argument="into")
+        moved = accounts.merge(library, source, into)
+    document = {"from": source, "into": into, "rows": moved}
+    face.show(document, lambda: f"{moved} rows of {source} are in the ledger of {into} now.")
+    return Code.OK
+
+
+@ledger.command()
 @account_option
 @click.option("--daily", "daily_km2", type=click.FloatRange(min=0, min_open=True), metavar="KM2", help="In a UTC day.")
 @click.option("--weekly", "weekly_km2", type=click.FloatRange(min=0, min_open=True), metavar="KM2", help="In a week.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from planet_assets.cli.codes import Code
-from planet_assets.cli.documents import quota_document
+from planet_assets.cli.documents import products_document, quota_document
 from planet_assets.cli.fetch_cmds import open_manager
 from planet_assets.cli.options import Group
 from planet_assets.cli.output import Face, bar_signs
@@ -23,11 +23,18 @@ def quota() -> None:
 
 @quota.command()
 def show() -> int:
-    """What may still be used: Planet's figure and its age, and what our own ledger adds."""
+    """What may still be used: Planet's figure and its age, and what our own ledger adds.
+
+    Products with a quota of their own, and areas reserved of them, are listed below.
+    """
+    from planet_assets.view.products import products_lines
+
     face = Face.current()
     with open_manager(face) as manager:
         info = manager.get_quota_info()
-    _print(face, info)
+        found = manager.get_products()
+    document = quota_document(info) | products_document(found)
+    face.show(document, lambda: "\n\n".join(filter(None, [_lines(info), products_lines(found)])))
     return Code.OK if info.is_known else Code.QUOTA
 
 
@@ -70,7 +77,11 @@ def check() -> int:
 
 
 def _print(face: Face, info: QuotaInfo) -> None:
+    face.show(quota_document(info), lambda: _lines(info))
+
+
+def _lines(info: QuotaInfo) -> str:
     from planet_assets.flow.clock import RealClock
     from planet_assets.view.text import quota_lines
 
-    face.show(quota_document(info), lambda: quota_lines(info, RealClock().now(), signs=bar_signs()))
+    return quota_lines(info, RealClock().now(), signs=bar_signs())

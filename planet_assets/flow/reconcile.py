@@ -82,9 +82,12 @@ async def reconcile(
         dry_run: True to write nothing.
 
     Raises:
-        Misused: a drift is to be accepted where there is none or nothing is posted for certain.
+        Misused: `since` is in the future; a drift is to be accepted where there is none or nothing is posted for
+            certain.
     """
     account, library = books.quota.account, books.library
+    if since is not None and since > books.now:
+        raise Misused(f"{since:%Y-%m-%d %H:%M} UTC is in the future; no order is of then.", argument="since")
     start = since or rules.period_start(books.quota, books.now)
     known = await asyncio.to_thread(spends.listed, library, account=account)
     found, problems = await _foreign(books, start, known)

@@ -55,8 +55,8 @@ def assets(document: object, ref: tuple[str, str]) -> dict[str, Asset]:
         ServerError: the document is malformed.
         Unsafe: a link is no web address.
     """
-    listing = _object(document, f"the assets of {ref[1]}")
-    return {name: asset({**_object(entry, name), "type": name}, ref) for name, entry in listing.items()}
+    listing = document_of(document, f"the assets of {ref[1]}")
+    return {name: asset({**document_of(entry, name), "type": name}, ref) for name, entry in listing.items()}
 
 
 def asset(document: object, ref: tuple[str, str]) -> Asset:
@@ -68,22 +68,22 @@ def asset(document: object, ref: tuple[str, str]) -> Asset:
         ServerError: the document is malformed.
         Unsafe: its link is no web address.
     """
-    entry = _object(document, f"an asset of {ref[1]}")
-    asset_type = _field(entry, "type", str, "")
+    entry = document_of(document, f"an asset of {ref[1]}")
+    asset_type = field(entry, "type", str, "")
     if not asset_type:
         raise _malformed(f"an asset of {ref[1]} has no type")
-    links = _field(entry, "_links", dict, {})
-    permissions = _field(entry, "_permissions", list, ["download"])
+    links = field(entry, "_links", dict, {})
+    permissions = field(entry, "_permissions", list, ["download"])
     return Asset(
         item_type=ref[0],
         item_id=ref[1],
         asset_type=asset_type,
-        status=_field(entry, "status", str, "inactive"),
+        status=field(entry, "status", str, "inactive"),
         permitted="download" in permissions,
         md5=_md5(entry, asset_type),
         link=_link(entry, asset_type),
-        activate_url=_field(links, "activate", str, ""),
-        self_url=_field(links, "_self", str, ""),
+        activate_url=field(links, "activate", str, ""),
+        self_url=field(links, "_self", str, ""),
     )
 
 
@@ -93,42 +93,59 @@ def subscription(document: object) -> Subscription:
     Raises:
         ServerError: the row is malformed.
     """
-    row = _object(document, "a subscription")
-    number = row.get("id")
-    if isinstance(number, bool) or not isinstance(number, int | str) or not str(number):
-        raise _malformed("a subscription has no id")
-    resets_at = _field(row, "quota_reset_at", str, "")
+    row = document_of(document, "a subscription")
     return Subscription(
-        id=str(number),
-        plan=_field(_field(row, "plan", dict, {}), "name", str, ""),
-        state="deleted" if row.get("deleted_at") else _field(row, "state", str, ""),
-        quota_enabled=_field(row, "quota_enabled", bool, False),
+        id=identifier(row, "a subscription"),
+        plan=field(field(row, "plan", dict, {}), "name", str, ""),
+        state="deleted" if row.get("deleted_at") else field(row, "state", str, ""),
+        quota_enabled=field(row, "quota_enabled", bool, False),
         limit_km2=_km2(row, "quota_sqkm"),
         used_km2=_km2(row, "quota_used"),
-        style=_field(row, "quota_style", str, "") or "consumption",
-        interval=_field(row, "quota_interval", str, ""),
-        resets_at=_time(resets_at, "quota_reset_at") if resets_at else None,
-        organization=_field(_field(row, "organization", dict, {}), "name", str, ""),
+        style=field(row, "quota_style", str, "") or "consumption",
+        interval=field(row, "quota_interval", str, ""),
+        resets_at=moment(row, "quota_reset_at"),
+        organization=field(field(row, "organization", dict, {}), "name", str, ""),
         term=_term(row),
     )
 
 
 def _term(row: Mapping[str, Any]) -> str:
     """First and last day of the contract; without a beginning nobody knows."""
-    begins, ends = (_field(row, name, str, "") for name in ("active_from", "active_to"))
-    if not begins:
+    begins, ends = moment(row, "active_from"), moment(row, "active_to")
+    if begins is None:
         return ""
-    last = f"{_time(ends, 'active_to'):%Y-%m-%d}" if ends else ""
-    return f"{_time(begins, 'active_from'):%Y-%m-%d}/{last}"
+    return f"{begins:%Y-%m-%d}/{ends:%Y-%m-%d}" if ends else f"{begins:%Y-%m-%d}/"
 
 
-def _object(value: object, what: str) -> Mapping[str, Any]:
+def plan_name(document: object) -> str:
+    """The name of a row's plan, as far as it can be read."""
+    plan = document.get("plan") if isinstance(document, Mapping) else None
+    name = plan.get("name") if isinstance(plan, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def identifier(row: Mapping[str, Any], what: str) -> str:
+    """The `id` of a row, a number or text; raises `ServerError` where there is none."""
+    number = row.get("id")
+    if isinstance(number, bool) or not isinstance(number, int | str) or not str(number):
+        raise _malformed(f"{what} has no id")
+    return str(number)
+
+
+def moment(row: Mapping[str, Any], name: str) -> datetime | None:
+    """A time of a row, aware UTC; None where it is missing or null."""
+    text = field(row, name, str, "")
+    return _time(text, name) if text else None
+
+
+def document_of(value: object, what: str) -> Mapping[str, Any]:
+    """A JSON object; raises `ServerError` where Planet sent something else."""
     if not isinstance(value, Mapping):
         raise _malformed(f"{what} came as {type(value).__name__}")
     return value
 
 
-def _field(document: Mapping[str, Any], name: str, wanted: type[T], default: T) -> T:
+def field(document: Mapping[str, Any], name: str, wanted: type[T], default: T) -> T:
     """A value of the wanted type; the default where it is missing or null."""
     value = document.get(name)
     if value is None:
@@ -148,7 +165,7 @@ def _km2(row: Mapping[str, Any], name: str) -> float:
 
 
 def _md5(entry: Mapping[str, Any], asset_type: str) -> str | None:
-    digest = _field(entry, "md5_digest", str, "")
+    digest = field(entry, "md5_digest", str, "")
     if not digest:
         return None
     if not _MD5.fullmatch(digest):
@@ -158,7 +175,7 @@ def _md5(entry: Mapping[str, Any], asset_type: str) -> str | None:
 
 def _link(entry: Mapping[str, Any], asset_type: str) -> Link | None:
     """Where the bytes lie. Planet may say null even for an active asset. Source: reported."""
-    url = _field(entry, "location", str, "")
+    url = field(entry, "location", str, "")
     if not url:
         return None
     try:
@@ -168,7 +185,7 @@ def _link(entry: Mapping[str, Any], asset_type: str) -> Link | None:
         good = False
     if not good:
         raise Unsafe(f"The link of {asset_type} is no web address; it was not opened.")
-    expires_at = _field(entry, "expires_at", str, "")
+    expires_at = field(entry, "expires_at", str, "")
     return Link(url=url, expires_at=_time(expires_at, "expires_at") if expires_at else None)
 
 

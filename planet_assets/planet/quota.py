@@ -31,7 +31,17 @@ class QuotaApi:
         rows = await self._session.get_json(_SUBSCRIPTIONS)
         if not isinstance(rows, list):
             raise ServerError("Planet's answer is malformed: the subscriptions are no list.", hint="Try again later.")
-        return [parse.subscription(row) for row in rows]
+        return [row for row in map(_read, rows) if row is not None]
+
+
+def _read(document: object) -> Subscription | None:
+    """A row; None for a malformed one of another product, which must not hide what PlanetScope may use."""
+    try:
+        return parse.subscription(document)
+    except ServerError:
+        if _names_another(parse.plan_name(document)):
+            return None
+        raise
 
 
 def choose_subscription(rows: Sequence[Subscription], *, wanted: str | None = None) -> Subscription | None:
@@ -105,7 +115,11 @@ def _is_planetscope(row: Subscription) -> bool:
 
 
 def _other_product(row: Subscription) -> bool:
-    return any(word in row.plan.casefold() for word in _OTHER_PRODUCTS)
+    return _names_another(row.plan)
+
+
+def _names_another(plan: str) -> bool:
+    return any(word in plan.casefold() for word in _OTHER_PRODUCTS)
 
 
 def _counts_area(row: Subscription) -> bool:

@@ -24,7 +24,7 @@ from planet_assets.model.order import Order
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.spend import Difference, Drift, Foreign, ReportLine, Spend
 from planet_assets.model.tariff import Tariff
-from planet_assets.rules.allowance import interval_start, pending_since
+from planet_assets.rules.allowance import YEAR, interval_start, pending_since
 from planet_assets.rules.area import geodesic_km2, overlap_km2
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 FREE_ITEM_TYPES = ("landsat", "sentinel", "mod09", "myd09")
 """Beginnings of item types that cost nothing."""
-
-YEAR = timedelta(days=365)
-"""Annual plans run 365 days. Source: confirmed (support 4408257291793)."""
 
 
 def period_start(quota: QuotaInfo, now: datetime) -> datetime:

@@ -62,6 +62,8 @@ class SandboxConfig:
     """Whether an order stays queued until it was seen so once, whatever the latency."""
     reservable_km2: float = 100_000.0
     """Quota of the product that supports reservations."""
+    scene_product: bool = False
+    """Whether PlanetScope's quota is among the products too, as newer accounts have it. Source: reported."""
     quota_refusal: Literal[403, 429] = 403
     """The status of a refusal for quota."""
     keys: tuple[str, ...] = (DEFAULT_KEY,)

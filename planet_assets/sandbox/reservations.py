@@ -42,7 +42,7 @@ def used_km2(world: World) -> float:
 
 
 async def my_products(request: Request) -> Response:
-    """`GET my/products`: one product that takes reservations, and PlanetScope as a product."""
+    """`GET my/products`: one product that takes reservations, and PlanetScope where it is a product."""
     world: World = request.app.state.world
     rows = products(world)
     wanted = request.query_params.get("supports_reservation")
@@ -52,22 +52,28 @@ async def my_products(request: Request) -> Response:
 
 
 def products(world: World) -> list[dict[str, Any]]:
-    """The rows of `my/products`; PlanetScope's quota is the subscription's, as posted."""
+    """The rows of `my/products`; newer accounts find PlanetScope's quota there, as posted."""
     now, config = world.now(), world.config
     last = calendar.monthrange(now.year, now.month)[1]
-    return [
+    found = [
         _product(
             now, PRODUCT_ID, "PS_ARPS_SR_DAILY_ALL_TIME", ["PS_ARD_SR_DAILY"], title="Analysis-Ready PlanetScope",
             quota_total=config.reservable_km2, quota_used=used_km2(world), supports_reservation=True,
             area={"op": "gte", "units": "sqkm", "value": LEAST_KM2, "description": "minimum area of one AOI"},
-        ),
-        _product(
+        )
+    ]  # fmt: skip
+    if config.scene_product:
+        month = {
+            "term_start_date": f"{now:%Y-%m}-01T00:00:00",
+            "term_end_date": f"{now:%Y-%m}-{last}T23:59:59.999999",
+        }
+        row = _product(
             now, PRODUCT_ID + 12, "PS_SCENE_STANDARD", ["PSScene"], title="PlanetScope scenes",
             quota_total=config.quota_km2, quota_used=round(world.account.posted_km2(now), 6),
-            unlimited_quota=config.quota_km2 is None, area=None,
-            term_start_date=f"{now:%Y-%m}-01T00:00:00", term_end_date=f"{now:%Y-%m}-{last}T23:59:59.999999",
-        ),
-    ]  # fmt: skip
+            unlimited_quota=config.quota_km2 is None, area=None, **month,
+        )  # fmt: skip
+        found.append(row)
+    return found
 
 
 def _product(

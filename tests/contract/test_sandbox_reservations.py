@@ -14,7 +14,7 @@ AREAS = ("pl:features/my/farms/milan", "pl:features/my/farms/small", "pl:feature
 
 @pytest.fixture
 def planet():
-    with visited(reservable_km2=1000.0) as visitor:
+    with visited(reservable_km2=1000.0, scene_product=True) as visitor:
         for reference, area in zip(
             AREAS, (shape(MILAN), box(9, 45, 9.01, 45.01), box(9.4, 45.2, 9.6, 45.4)), strict=True
         ):

@@ -106,3 +106,14 @@ def test_december_is_followed_by_january() -> None:
 def test_a_limit_of_zero_is_used_up() -> None:
     nothing = QuotaInfo(limit_km2=0.0, used_km2=0.0, source="planet", as_of=NOW)
     assert nothing.usage_percentage == 1.0 and not nothing.can_download(0.1)
+
+
+@pytest.mark.parametrize("source", ["planet", "declared"])
+@pytest.mark.parametrize("interval", ["monthly", "annual"])
+def test_a_figure_from_the_future_counts_the_whole_interval(source: str, interval: str) -> None:
+    """The clock was wrong when it was read, so what was spent since may be all that the ledger has."""
+    ahead = quota(source=source, interval=interval, as_of=NOW + timedelta(days=3))
+    begin = datetime(2025, 1, 1, tzinfo=UTC) if interval == "monthly" else NOW - timedelta(days=365)
+    assert allowance.pending_since(ahead, NOW) <= begin
+    skewed = quota(source="planet", interval=interval, as_of=NOW + timedelta(minutes=2))
+    assert allowance.pending_since(skewed, NOW) == allowance.pending_since(quota(interval=interval), NOW)

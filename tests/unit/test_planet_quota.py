@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from planet_assets.exceptions import Misused
+from planet_assets.exceptions import Misused, ServerError
 from planet_assets.model.quota import Subscription
-from planet_assets.planet.quota import choose_subscription, quota_info
+from planet_assets.planet.quota import QuotaApi, choose_subscription, quota_info
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -108,3 +109,23 @@ def test_what_planet_does_not_say_is_unknown_with_the_reason(silent: Subscriptio
 
 def test_a_caller_who_knows_better_says_why() -> None:
     assert quota_info(None, as_of=NOW, why="Planet answered 500").why_unknown == "Planet answered 500"
+
+
+class Answering:
+    """A session that answers one document."""
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+
+    async def get_json(self, path: str) -> Any:
+        return self.document
+
+
+def test_a_malformed_row_of_another_product_hides_nothing() -> None:
+    good = {"id": 2, "plan": {"name": "PlanetScope"}, "state": "active", "quota_enabled": True, "quota_sqkm": 5}
+    bad = {"id": 1, "plan": {"name": "Landsat (free)"}, "quota_sqkm": -1}
+    [only] = asyncio.run(QuotaApi(Answering([bad, good])).subscriptions())  # type: ignore[arg-type]
+    assert only.id == "2"
+    for unclear in ({**bad, "plan": {"name": "PlanetScope"}}, {**bad, "plan": None}, 7):
+        with pytest.raises(ServerError):
+            asyncio.run(QuotaApi(Answering([unclear, good])).subscriptions())  # type: ignore[arg-type]
