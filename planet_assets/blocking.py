@@ -22,6 +22,7 @@ from planet_assets.flow.sync import Synced
 from planet_assets.flow.track import Records
 from planet_assets.holding import Holdings
 from planet_assets.model.changes import Changes
+from planet_assets.model.clearness import ClearShare
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.month import MonthReport
 from planet_assets.model.order import Order
@@ -29,6 +30,7 @@ from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.ports import Clock
 from planet_assets.model.product import Products
 from planet_assets.model.quota import QuotaInfo, Subscription
+from planet_assets.model.selection import Selection
 from planet_assets.model.spend import Reconciliation
 from planet_assets.planet.auth import PlanetAuth
 
@@ -115,6 +117,14 @@ class AssetManager:
     def search(self, geometry: Any, start_date: Moment, end_date: Moment, **options: Any) -> FeatureCollection:
         """Scenes that touch a geometry, newest first; costs no quota."""
         return _LOOP.run(self._door.search(geometry, start_date, end_date, **options))
+
+    def clear_over_roi(self, scenes: Scenes, roi: Any, *, mode: str = "estimate") -> dict[str, ClearShare]:
+        """How clear each scene is over a region, before anything is paid."""
+        return _LOOP.run(self._door.clear_over_roi(scenes, roi, mode=mode))
+
+    def select(self, scenes: Scenes, roi: Any, **wish: Any) -> Selection:
+        """`select_scenes`, with the clear share over the region where Planet tells it."""
+        return _LOOP.run(self._door.select(scenes, roi, **wish))
 
     def get_quota_info(self) -> QuotaInfo:
         """What may be used, in km²."""

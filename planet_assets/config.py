@@ -85,6 +85,8 @@ class QuotaSettings(Section):
     """Whether an order is charged by its clip. Source: confirmed; it depends on the raster tools of the plan."""
     clip_minimum_km2: Annotated[float, Field(ge=0, le=10_000)] = 0.01
     """The least that a clipped scene charges, km². Source: confirmed for Premium; 100 is reported for Preferred."""
+    composite: Literal["inputs", "output"] = "inputs"
+    """Whether a composite is priced by the scenes that go into it or by what comes out. Source: assumed."""
     near_limit: Share = 0.9
     """Share of the limit from which usage counts as near the limit."""
     daily_limit_km2: Positive | None = None

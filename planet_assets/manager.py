@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from planet_assets.desk import Desk
+from planet_assets.choosing import Chooser
 from planet_assets.exceptions import LibraryLocked, Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import account as accounts
@@ -19,7 +19,7 @@ from planet_assets.flow import replan
 from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.saved import read_saved
-from planet_assets.flow.search import FeatureCollection, Moment, asset_info
+from planet_assets.flow.search import FeatureCollection, Moment, asset_info, with_clear
 from planet_assets.flow.search import search as search_flow
 from planet_assets.flow.sync import Synced
 from planet_assets.library import jobs as job_rows
@@ -35,7 +35,7 @@ REPLANS = 20
 REPLAN_PAUSE_S = 0.1
 
 
-class AssetManager(Desk):
+class AssetManager(Chooser):
     """Fetches PlanetScope assets, never spending quota unseen.
 
     Works as `async with` and without, in notebooks and scripts, over several `asyncio.run`.
@@ -59,6 +59,7 @@ class AssetManager(Desk):
         asset_types: Sequence[str] = (),
         limit: int | None = None,
         extra_filter: Mapping[str, Any] | None = None,
+        clear_over_roi: bool | str = False,
     ) -> FeatureCollection:
         """Scenes that touch a geometry, newest acquisition first; costs no quota.
 
@@ -71,14 +72,16 @@ class AssetManager(Desk):
             asset_types: scenes that have at least one of these.
             limit: scenes at the most.
             extra_filter: a filter of Planet's Data API that has to hold too.
+            clear_over_roi: True or a mode of `clear_over_roi` to ask of each scene how clear it is over the geometry.
 
         Raises:
             Misused: dates reversed, cloud cover outside 0..1, an ROI that cannot be meant.
         """
-        return await search_flow(
+        roi = roi_of(geometry)
+        found = await search_flow(
             self._wires.data(),
             self.library,
-            roi=roi_of(geometry),
+            roi=roi,
             start=start_date,
             end=end_date,
             cloud_cover_max=cloud_cover_max,
@@ -88,6 +91,10 @@ class AssetManager(Desk):
             now=self._wires.clock.now(),
             extra=extra_filter,
         )
+        if not clear_over_roi:
+            return found
+        mode = clear_over_roi if isinstance(clear_over_roi, str) else "estimate"
+        return with_clear(found, await self.clear_over_roi(found, roi, mode=mode), roi)
 
     async def get_quota_info(self) -> QuotaInfo:
         """What may be used, in km²: Planet's figure, else a declared one, else unknown; with our own pending spend.

@@ -62,6 +62,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "ordered": [{**_want(want), "order": want.standing.id if want.standing else None} for want in plan.ordered],
         "later": None if plan.later is None else plan.later.as_dict(),
         "lacking": [{**_want(want), "reason": reason} for want, reason in plan.lacking],
+        "ways": [asdict(way) for way in plan.ways],
+        "clear_over_roi": {item_id: asdict(said) for item_id, said in plan.clear.items()},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,12 +14,14 @@ from planet_assets.cli.documents import jobs_document, plan_document
 from planet_assets.cli.options import (
     REGION,
     Command,
+    clear_option,
     dry_run_option,
+    picture_option,
     request_options,
     search_options,
     yes_option,
 )
-from planet_assets.cli.output import Face
+from planet_assets.cli.output import Face, save_picture
 
 if TYPE_CHECKING:
     from planet_assets.blocking import AssetManager
@@ -32,6 +35,7 @@ SCENES = "[SCENES|-]..."
 @click.option("--roi", required=True, metavar="ROI", help=REGION)
 @search_options
 @click.option("--having", metavar="A,B", help="Scenes that have at least one of these asset types.")
+@clear_option
 def search(
     roi: str,
     start: str | None,
@@ -40,6 +44,7 @@ def search(
     item_types: tuple[str, ...],
     limit: int | None,
     having: str | None,
+    clear_over_roi: str | None,
 ) -> int:
     """Find scenes over a region, newest first; costs no quota.
 
@@ -57,6 +62,7 @@ def search(
             item_types=item_types,
             asset_types=scenes.asset_types(having) or (),
             limit=limit,
+            clear_over_roi=clear_over_roi or False,
         )
     face.show(found, lambda: _search_text(found["features"]), compact=True)
     return Code.OK if found["features"] else Code.NOTHING_FOUND
@@ -65,7 +71,8 @@ def search(
 @click.command(cls=Command)
 @click.argument("what", nargs=-1, metavar=SCENES)
 @request_options
-def plan(what: tuple[str, ...], **typed: Any) -> int:
+@picture_option
+def plan(what: tuple[str, ...], picture: str | None, **typed: Any) -> int:
     """What a download would cost, by both routes, and whether the quota covers it; nothing is spent.
 
     SCENES are GeoJSON files, scene ids, or - for stdin; without them, --from and --to search.
@@ -75,6 +82,10 @@ def plan(what: tuple[str, ...], **typed: Any) -> int:
     wish.check()
     with open_manager(face) as manager:
         made = wish.plan(manager)
+    if picture and made is not None:
+        from planet_assets.view.page import plan_svg
+
+        save_picture(face, Path(picture), plan_svg(made))
     return show_plan(face, made)
 
 

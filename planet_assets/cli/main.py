@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": ("serve_cmds:demo", "The whole path on a local sandbox: search to clipped files. Spends nothing."),
     "search": ("fetch_cmds:search", "Find scenes over a region; costs no quota."),
     "plan": ("fetch_cmds:plan", "What a download would cost, by both routes; nothing is spent."),
+    "select": ("select_cmds:select", "The scenes that cover a region for the least quota; nothing is spent."),
     "download": ("fetch_cmds:download", "Activate, download, verify and clip scenes, after a yes."),
     "sync": ("track_cmds:sync", "The weekly job: search, compare, fetch only what is new."),
     "resume": ("fetch_cmds:resume", "Finish what was interrupted."),

@@ -129,5 +129,18 @@ request_options = together(
     search_options,
 )
 
+clear_option = click.option(
+    "--clear-over-roi",
+    is_flag=False,
+    flag_value="estimate",
+    type=click.Choice(["estimate", "UDM2"]),
+    metavar="[MODE]",
+    help="Ask Planet how clear each scene is over the region: estimate [default], or UDM2 (exact, slower). Free.",
+)
+
+picture_option = click.option(
+    "--picture", metavar="FILE", help="Write the map as SVG: scenes chosen and not, pieces, gaps."
+)
+
 yes_option = click.option("--yes", "-y", is_flag=True, help="Agree without being asked; the quota is still checked.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import click
@@ -40,6 +40,22 @@ class Face:
         """Something said beside the answer."""
         if not self.quiet:
             click.echo(text, err=True)
+
+
+def save_picture(face: Face, path: Path, svg: str) -> None:
+    """Write a map as a file of its own.
+
+    Raises:
+        DiskProblem: it cannot be written.
+    """
+    from planet_assets.exceptions import DiskProblem
+    from planet_assets.view.footprints import on_paper
+
+    try:
+        path.write_text(on_paper(svg), encoding="utf-8")
+    except OSError as error:
+        raise DiskProblem(f"The picture {path} cannot be written: {error.strerror}.") from None
+    face.say(f"The picture is in {path}.")
 
 
 def as_json(document: Any, *, compact: bool = False) -> str:

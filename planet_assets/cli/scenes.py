@@ -15,6 +15,7 @@ from planet_assets.exceptions import Misused
 
 if TYPE_CHECKING:
     from planet_assets.blocking import AssetManager
+    from planet_assets.flow.given import Scenes
     from planet_assets.model.plan import Plan
 
 STDIN = "-"
@@ -79,7 +80,7 @@ class Wish:
         scenes, options = self.request(manager)
         return manager.plan(scenes, **options) if scenes else None
 
-    def request(self, manager: AssetManager) -> tuple[Sequence[Any], dict[str, Any]]:
+    def request(self, manager: AssetManager) -> tuple[Scenes, dict[str, Any]]:
         """The scenes, and how they are wanted: the arguments of `plan`."""
         clip, roi = read_region(self.clip), read_region(self.roi)
         return self._found(manager, clip or roi), {
@@ -95,7 +96,7 @@ class Wish:
             "max_concurrent": self.max_concurrent,
         }
 
-    def _found(self, manager: AssetManager, region: Any) -> Sequence[Any]:
+    def _found(self, manager: AssetManager, region: Any) -> Scenes:
         if self.scenes:
             return read_scenes(self.scenes, manager, self.item_types)
         found = manager.search(
@@ -161,23 +162,45 @@ def read_region(text: str | None) -> Any:
     return text if written_out else Path(text)
 
 
-def read_scenes(given: Sequence[str], manager: AssetManager, item_types: Sequence[str]) -> list[Any]:
-    """Scenes from GeoJSON files, `-`, and ids (which Planet is asked for).
+def read_scenes(given: Sequence[str], manager: AssetManager, item_types: Sequence[str]) -> Scenes:
+    """Scenes from GeoJSON files, `-`, and ids (which Planet is asked for). One selection alone keeps its region.
 
     Raises:
         Misused: a file that is no GeoJSON, or words that are neither file nor id.
         Gone: Planet has no scene of this id.
     """
-    scenes: list[Any] = []
-    for word in given:
-        if word == STDIN:
-            found = _from_text(from_stdin("scenes"), "stdin")
-        elif Path(word).suffix.lower() in (".json", ".geojson", ".ndjson", ".geojsonl") or Path(word).is_file():
-            found = _from_text(_file(Path(word)), word)
-        else:
-            found = [word]
-        scenes += [manager.get_scene(one, item_types[0]) if isinstance(one, str) else one for one in found]
-    return scenes
+    found = [_read(word) for word in given]
+    if len(found) == 1 and isinstance(found[0], dict):
+        return found[0] if found[0]["features"] else []
+    listed = [one for document in found for one in (document["features"] if isinstance(document, dict) else document)]
+    return [manager.get_scene(one, item_types[0]) if isinstance(one, str) else one for one in listed]
+
+
+def read_files(given: Sequence[str]) -> Scenes:
+    """Scenes from GeoJSON files and `-`, without asking Planet.
+
+    Raises:
+        Misused: a file that is no GeoJSON, or a word that is no file.
+    """
+    found = [one for word in given for one in _listed(_read(word))]
+    if ids := [one for one in found if isinstance(one, str)]:
+        hint = "Search for it, or write its record into a file."
+        raise Misused(f"{ids[0]} is no file; only records of scenes can be chosen from.", hint=hint, argument="scenes")
+    return found
+
+
+def _listed(document: Any) -> list[Any]:
+    listed: list[Any] = document["features"] if isinstance(document, dict) else document
+    return listed
+
+
+def _read(word: str) -> Any:
+    """What a word names: features, ids, or a selection that knows its region."""
+    if word == STDIN:
+        return _from_text(from_stdin("scenes"), "stdin")
+    if Path(word).suffix.lower() in (".json", ".geojson", ".ndjson", ".geojsonl") or Path(word).is_file():
+        return _from_text(_file(Path(word)), word)
+    return [word]
 
 
 def read_records(word: str) -> list[Any]:
@@ -187,7 +210,7 @@ def read_records(word: str) -> list[Any]:
         Misused: it cannot be read, or is no JSON.
     """
     text = from_stdin("the listing") if word == STDIN else _file(Path(word))
-    found = _from_text(text, word)
+    found = _listed(_from_text(text, word))
     if len(found) == 1 and isinstance(found[0], dict):
         return next((found[0][name] for name in ("items", "assets", "results") if name in found[0]), found)
     return found
@@ -208,8 +231,8 @@ def _file(path: Path) -> str:
         raise Misused(f"{path} cannot be read: {reason}.", argument="scenes") from None
 
 
-def _from_text(text: str, where: str) -> list[Any]:
-    """Features of a FeatureCollection, a Feature, a list or one a line; or ids, one a line."""
+def _from_text(text: str, where: str) -> Any:
+    """Features of a FeatureCollection, a Feature, a list or one a line; or ids, one a line; or a selection, whole."""
     text = text.strip()
     if not text:
         return []
@@ -228,5 +251,6 @@ def _from_text(text: str, where: str) -> list[Any]:
         features = document.get("features")
         if not isinstance(features, list):
             raise Misused(f"The FeatureCollection in {where} has no features.", argument="scenes")
-        return features
+        roi = document.get("roi")
+        return {"type": "FeatureCollection", "roi": roi, "features": features} if roi else features
     return [document]

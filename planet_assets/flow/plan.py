@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planet_assets.exceptions import Misused
+from planet_assets.flow.comparing import compared
 from planet_assets.flow.composing import compose
 from planet_assets.flow.cutting import read_region
 from planet_assets.flow.given import Ref, Scenes, as_selected, clipped_at_planet, pieces_within, read_scenes
@@ -38,12 +39,6 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 __all__ = ["DELIVERIES", "Request", "Scenes", "impact_of", "make_plan", "read_request"]
-
-IN_PIECES = (
-    "Pieces: a clip is taken to charge no more than the minimum above. Where a plan charges more for a small "
-    "clip, as some are reported to, pieces may cost more than they save: ask Planet before you order many small ones."
-)
-"""Source: confirmed for Premium plans, assumed for the rest."""
 
 DELIVERIES = ("data", "orders", "auto")
 
@@ -233,6 +228,7 @@ def make_plan(
         lacking=tuple((namer.want(item, name), reason) for item, name, reason in chosen.lacking),
         later=later,
         items=request.items,
+        **compared(library, request),
     )
 
 
@@ -274,8 +270,16 @@ def _impact(request: Request, chosen: Chosen, basis: Basis) -> DownloadImpact:
     impact = routed(figures, chosen, clip=clip, pieces=pieces, cheapest=cheapest, basis=basis)
     more = 0.0 if request.aoi is None else request.aoi.added_km2
     note = f"The ROI was simplified for Planet's clip, which adds {more:,.4f} km² to each scene at the most."
-    notes = (*([IN_PIECES] if request.pieces else ()), *([note] if more > 0 else ()))
+    notes = (*([_in_pieces(request.tariff)] if request.pieces else ()), *([note] if more > 0 else ()))
     return replace(impact, assumptions=(*impact.assumptions, *notes))
+
+
+def _in_pieces(tariff: Tariff) -> str:
+    """What has to be known before many small clips are ordered."""
+    return (
+        f"Pieces: a clip is taken to charge {tariff.clip_minimum_km2:g} km² at the least (quota.clip_minimum_km2). "
+        "Where a plan charges more for a small one, as some are reported to, pieces may cost more than they save."
+    )
 
 
 def _bundles(impact: DownloadImpact, chosen: Chosen) -> dict[Key, str]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from planet_assets.exceptions import Misused
 from planet_assets.library import items as item_rows
 from planet_assets.library.engine import Library
+from planet_assets.model.clearness import ClearShare
 from planet_assets.model.item import item_from_feature, parse_time
 from planet_assets.planet import filters
 from planet_assets.planet.data import DataApi
 from planet_assets.rules.choose import wanted_types
+from planet_assets.rules.clearness import PROPERTY, noted
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -86,6 +88,16 @@ def read_moment(value: Moment, name: str, *, whole_day: bool = False) -> datetim
     except (ValueError, TypeError):
         raise Misused(f"{name}={value!r} is not a date.", hint="Write it as 2025-01-31.", argument=name) from None
     return moment + timedelta(days=1) if whole_day and len(value) <= 10 else moment
+
+
+def with_clear(found: FeatureCollection, shares: Mapping[str, ClearShare], roi: BaseGeometry) -> FeatureCollection:
+    """The scenes, each with what Planet said of it over the region, for a pipe, a file or `select_scenes`."""
+    features = []
+    for feature in found["features"]:
+        said = shares.get(feature["id"])
+        note = {PROPERTY: noted(said, roi)} if said is not None and said.is_over_roi else {}
+        features.append({**feature, "properties": {**feature["properties"], **note}})
+    return {**found, "features": features}
 
 
 async def asset_info(api: DataApi, item_type: str, scene_id: str, asset_type: str) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from planet_assets.model import shown
+from planet_assets.model.clearness import ClearShare
 from planet_assets.model.item import Item
 from planet_assets.model.job import Clipping
 from planet_assets.model.order import Standing
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.selection import Way
 from planet_assets.model.tariff import Tariff
 
 
@@ -237,6 +239,10 @@ class Plan:
     """What would be charged for what is lacking and may come; asked about again when it is there."""
     items: tuple[Item, ...] = field(default=(), repr=False)
     """The scenes looked at, for pictures."""
+    ways: tuple[Way, ...] = field(default=(), repr=False)
+    """What the same region would cost in other ways; empty without one."""
+    clear: Mapping[str, ClearShare] = field(default_factory=dict, repr=False)
+    """Scene id -> how clear it is over the region, where Planet has said it."""
 
     @property
     def tariff(self) -> Tariff:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planet_assets.model import shown
+from planet_assets.model.clearness import ClearShare
 from planet_assets.model.item import Feature, Item
 
 if TYPE_CHECKING:
@@ -45,6 +46,26 @@ class PeriodCover:
     """Ground of the ROI that none of them covers, lon/lat."""
 
 
+USABLE_CLEAR = 0.8
+"""Clear share from which a scene counts as usable in a comparison. Source: ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One of the ways to buy a region, for comparison."""
+
+    name: str
+    """whole, clipped, composites, pieces or usable."""
+    km2: float
+    """What it would charge, for one image of each scene."""
+    scenes: int
+    """Scenes that go into it."""
+    files: int
+    """Files that come out of it: of a composite, one for each day; of pieces, each by an order of its own."""
+    rule: str = ""
+    """composites: by what they are charged, inputs or output."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The scenes that cover an ROI for the least quota, or most of it within a budget."""
@@ -71,6 +92,8 @@ class Selection:
     """Scenes that could have been chosen, oldest first."""
     candidates_km2: Mapping[str, float]
     """What all scenes that touch the ROI would cost, by route: the price of not choosing."""
+    clear: Mapping[str, ClearShare] = field(default_factory=dict, repr=False)
+    """Item id -> the clear share that counted, and who says so."""
     left_out: Mapping[str, str] = field(repr=False)
     """Item id -> why it could not be chosen."""
 

@@ -23,6 +23,8 @@ class Tariff:
     """Whether an order is charged by its clip. Source: confirmed, for plans whose raster tools say so."""
     clip_minimum_km2: float = 0.01
     """The least that one clipped scene charges. Source: confirmed for Premium plans, assumed for the rest."""
+    composite: str = "inputs"
+    """Whether a composite is compared by the scenes that go into it, or by its output. Source: assumed."""
 
     @property
     def is_aum(self) -> bool:

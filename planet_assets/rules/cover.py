@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from planet_assets.exceptions import Misused
+from planet_assets.model.clearness import ClearShare
 from planet_assets.model.geometry import RoiLike, as_roi
 from planet_assets.model.item import Feature, Item, items_from
 from planet_assets.model.selection import PeriodCover, Selection
 from planet_assets.rules.area import areas_km2, geodesic_km2
+from planet_assets.rules.clearness import best_known, region_digest
 from planet_assets.rules.ground import PIXEL_KM2, Candidates, robust_difference, robust_intersection, robust_union
 from planet_assets.rules.setcover import Cover, best_cover
 
@@ -48,7 +50,7 @@ class _Wish:
     per: str
     max_cloud: float | None
     min_clear: float | None
-    clear: Mapping[str, float]
+    clear: Mapping[str, ClearShare]
     route: str
 
 
@@ -68,7 +70,7 @@ class _Seen:
 
 
 def select_scenes(
-    scenes: Sequence[Feature | Item] | Mapping[str, Any],
+    scenes: Selection | Sequence[Feature | Item] | Mapping[str, Any],
     roi: RoiLike,
     budget_km2: float | None = None,
     coverage: float = 1.0,
@@ -78,7 +80,7 @@ def select_scenes(
     per: str = "all",
     max_cloud: float | None = None,
     min_clear: float | None = None,
-    clear: Mapping[str, float] | None = None,
+    clear: Mapping[str, float | ClearShare] | None = None,
     route: str = "orders",
 ) -> Selection:
     """The scenes that cover the ROI for the least quota, or as much of it as the budget buys.
@@ -102,7 +104,8 @@ def select_scenes(
         per: one cover for everything, or one for each UTC day, ISO week or month.
         max_cloud: scenes with a larger cloud_cover are refused, 0 to 1.
         min_clear: scenes with a smaller clear share are refused, 0 to 1; those whose share nobody knows, too.
-        clear: item id -> clear share over the ROI, 0 to 1, where it is known; else the whole scene's counts.
+        clear: item id -> clear share over the ROI, 0 to 1, where it is known. Else what a search noted of the scene
+            over this very ROI, else the whole scene's share.
         route: whose charge is to be least: orders (clipped) or data (whole footprints).
 
     Raises:
@@ -110,8 +113,11 @@ def select_scenes(
     """
     _refuse_unknown(prefer=prefer, quality=quality, per=per, route=route)
     _refuse_out_of_range(budget_km2, coverage, max_cloud=max_cloud, min_clear=min_clear)
+    given = list(scenes.get("features") or []) if isinstance(scenes, Mapping) else list(scenes)
+    items, region = items_from(given), as_roi(roi)
+    known = region_digest(region)
     wish = _Wish(
-        roi=as_roi(roi),
+        roi=region,
         budget_km2=math.inf if budget_km2 is None else budget_km2,
         coverage=coverage,
         prefer=prefer,
@@ -120,15 +126,13 @@ def select_scenes(
         per=per,
         max_cloud=max_cloud,
         min_clear=min_clear,
-        clear=clear or {},
+        clear={item.id: best_known(item, clear or {}, known) for item in items},
         route=route,
     )
-    given = list(scenes.get("features") or []) if isinstance(scenes, Mapping) else list(scenes)
-    return _select(given, wish)
+    return _select(given, items, wish)
 
 
-def _select(given: Sequence[Feature | Item], wish: _Wish) -> Selection:
-    items = items_from(given)
+def _select(given: Sequence[Feature | Item], items: Sequence[Item], wish: _Wish) -> Selection:
     as_given = {item.ref: scene for item, scene in zip(reversed(items), reversed(given), strict=True)}
     unique = {item.ref: item for item in reversed(items)}
     newest_first = sorted(unique.values(), key=lambda item: (-item.acquired.timestamp(), item.id))
@@ -152,17 +156,9 @@ def _select(given: Sequence[Feature | Item], wish: _Wish) -> Selection:
         periods=tuple(_period(name, usable, periods, chosen, shares, wish.roi) for name in sorted(set(periods))),
         candidates=tuple(reversed(usable.items)),
         candidates_km2={"data": math.fsum(seen.full_km2), "orders": math.fsum(seen.clip_km2)},
+        clear={item.id: wish.clear[item.id] for item in usable.items},
         left_out=left_out | {item.id: why for item, why in zip(seen.items, reasons, strict=True) if why},
     )
-
-
-def clear_share(item: Item, clear: Mapping[str, float]) -> float:
-    """Clear share, 0 to 1: over the ROI where that is known, else of the whole scene; NaN when nobody knows."""
-    known = clear.get(item.id)
-    if known is None:
-        percent = item.properties.get("clear_percent")
-        known = percent / 100 if isinstance(percent, int | float) else math.nan
-    return float(known)
 
 
 def is_usable(item: Item) -> bool:
@@ -190,12 +186,14 @@ def _seen(items: list[Item], roi: BaseGeometry) -> _Seen:
 def _why_not(item: Item, wish: _Wish) -> str:
     """Why an item cannot be chosen; empty when it can."""
     if wish.max_cloud is not None and not (item.cloud_cover is not None and item.cloud_cover <= wish.max_cloud):
-        said = "unknown" if item.cloud_cover is None else f"{item.cloud_cover:.0%}"
-        return f"cloud cover {said}, {wish.max_cloud:.0%} are allowed"
-    share = clear_share(item, wish.clear)
+        cloud = "unknown" if item.cloud_cover is None else f"{item.cloud_cover:.0%}"
+        return f"cloud cover {cloud}, {wish.max_cloud:.0%} are allowed"
+    said = wish.clear[item.id]
+    share = said.share
     if wish.min_clear is not None and not share >= wish.min_clear:
-        said = "unknown" if math.isnan(share) else f"{share:.0%}"
-        return f"clear share {said}, {wish.min_clear:.0%} are asked for"
+        words = "unknown" if math.isnan(share) else f"{share:.0%}"
+        where = " over the ROI" if said.is_over_roi else ""
+        return f"clear share{where} {words}, {wish.min_clear:.0%} are asked for"
     if wish.quality == "standard" and not is_usable(item):
         return "test quality, no ground control, or a preview"
     return ""
@@ -219,7 +217,7 @@ def _candidates(seen: _Seen, periods: Sequence[str], wish: _Wish) -> Candidates:
 
 def _scores(items: Sequence[Item], wish: _Wish) -> NDArray[np.float64]:
     """The rank of each by what is preferred, then by its clear share; equals share a rank, the unknown come last."""
-    clear = [clear_share(item, wish.clear) for item in items]
+    clear = [wish.clear[item.id].share for item in items]
     if callable(wish.prefer):
         wanted = [float(wish.prefer(item)) for item in items]
     else:

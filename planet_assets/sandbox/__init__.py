@@ -6,8 +6,9 @@ app       the routes, and the gate before them      config      the settings of 
 serving   on sockets: in a thread, in a command     control     /sandbox: endpoints for tests
 world     all it remembers: clock, keys, files      life        how a record looks as time passes
 search    quick and saved searches, paging          filters     what a filter means
-data      items, types, coverage, thumbnails        products    PlanetScope's types and bundles
+data      items, types, thumbnails                  products    PlanetScope's types and bundles
 delivery  assets, activation, links                 activation  how long it takes
+coverage  how clear an area of a scene is
 storage   bytes, on an origin of its own            faults      what can go wrong
 account   the subscription and who spends           billing     what is charged: every rule of money
 orders    Orders v2                                 order_list  its filters and pages

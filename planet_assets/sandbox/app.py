@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import account, answers, control, data, delivery, orders, reservations, search, storage, tokens
+from . import account, answers, control, coverage, data, delivery, orders, reservations, search, storage, tokens
 from .config import SandboxConfig
 from .world import World
 
@@ -45,6 +45,7 @@ def create_app(config: SandboxConfig) -> Starlette:
     world = World(config)
     routes = [
         *data.routes,
+        *coverage.routes,
         *search.routes,
         *delivery.routes,
         *account.routes,

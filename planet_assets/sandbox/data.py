@@ -1,30 +1,25 @@
-"""The Data API but for searches and files: items, type lists, coverage, thumbnails and the bundles spec."""
+"""The Data API but for searches and files: items, type lists, thumbnails and the bundles spec."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
-from rasterio.features import geometry_mask, rasterize
-from rasterio.warp import transform_geom
-from shapely.geometry import mapping, shape
-from shapely.geometry.base import BaseGeometry
+from rasterio.features import rasterize
+from shapely.geometry import shape
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from . import activation, answers, filters, products, search
+from . import answers, products, search
 from .life import Feature
 from .world import World
 
 ITEM = "/data/v1/item-types/{item_type}/items/{item_id}"
-_UDM2_BANDS = {"clear": 1, "snow_ice": 2, "shadow": 3, "light_haze": 4, "heavy_haze": 5, "cloud": 6}
 _THUMB_PX = 128
 
 
@@ -54,46 +49,6 @@ async def item(request: Request) -> Response:
     if feature is None:
         return no_item(request)
     return answers.as_json(search.with_links(feature, answers.origin(request)))
-
-
-async def coverage(request: Request) -> Response:
-    """`POST .../coverage`: percent of an area within the item that is clear (or of another UDM2 band).
-
-    Mode UDM2 activates the mask and reads it (confirmed: it activates); `estimate` is the item's own percentage
-    (assumed).
-    """
-    world: World = request.app.state.world
-    feature = found_item(request)
-    if feature is None:
-        return no_item(request)
-    try:
-        body = await request.json()
-        area = filters.geometry(body.get("geometry"))
-    except (ValueError, AttributeError):
-        return answers.refusal(400, "The body is not a JSON object")
-    except filters.BadFilter as error:
-        return search.bad(error)
-    band = request.query_params.get("band", "clear")
-    if band not in _UDM2_BANDS:
-        return answers.refusal(400, field={"band": [f"Must be one of {', '.join(_UDM2_BANDS)}"]})
-    name = f"{band}_percent"
-    if request.query_params.get("mode", "estimate") != "UDM2" or "ortho_udm2" not in feature["assets"]:
-        percent = feature["properties"].get(name, 100 if band == "clear" else 0)
-        return answers.as_json({name: percent, "status": "complete"})
-    activation.activate(world, feature, "ortho_udm2")
-    if await activation.status(world, feature, "ortho_udm2") != "active":
-        return answers.as_json({"status": "activating"}, 202)
-    path, _ = await asyncio.wrap_future(world.file(feature, "ortho_udm2"))
-    percent = await asyncio.to_thread(_percent, path, area, _UDM2_BANDS[band])
-    return answers.as_json({name: percent, "status": "complete"})
-
-
-def _percent(path: Path, area: BaseGeometry, band: int) -> int:
-    with rasterio.open(path) as mask:
-        ground = transform_geom("EPSG:4326", mask.crs, mapping(area))
-        inside = geometry_mask([ground], (mask.height, mask.width), mask.transform, invert=True)
-        values = mask.read(band)[inside]
-    return round(100 * float((values == 1).mean())) if values.size else 0
 
 
 async def thumbnail(request: Request) -> Response:
@@ -162,6 +117,5 @@ routes = [
     Route("/data/v1/asset-types/{name}", asset_types, methods=["GET"]),
     Route(ITEM, item, methods=["GET"]),
     Route(ITEM + "/thumb", thumbnail, methods=["GET"]),
-    Route(ITEM + "/coverage", coverage, methods=["POST"]),
     Route("/compute/ops/bundles/spec", bundles_spec, methods=["GET"]),
 ]

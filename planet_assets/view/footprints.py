@@ -28,6 +28,16 @@ DATE_COLOURS = ((70, 104, 222), (28, 158, 160), (222, 165, 38), (226, 84, 46))
 NOT_CHOSEN = "#8a8f98"
 FAINT = 'fill-opacity="0.04" stroke-width="0.8" stroke-opacity="0.6"'
 ROI_COLOUR = "#d6246e"
+GAP_LOOK = 'fill="#d6246e" fill-opacity="0.3" stroke="#d6246e" stroke-width="1.4" stroke-dasharray="4 3"'
+LABEL_PX = (36.0, 14.0)
+"""Room that a label takes, across and down."""
+NEAR = 0.25
+"""Air around the ROI where its pieces are drawn, as a share of its size."""
+PAPER = (
+    "<style>svg{color:#1b2129;background:#ffffff}"
+    "@media (prefers-color-scheme:dark){svg{color:#e3e8ee;background:#12161c}}</style>"
+)
+"""A sheet for a picture that is a file of its own: nothing around it says what is light or dark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +75,8 @@ def footprints_svg(
     roi: BaseGeometry | None = None,
     *,
     chosen: Collection[str] | None = None,
+    pieces: Mapping[str, BaseGeometry] | None = None,
+    gaps: BaseGeometry | None = None,
     land: Mapping[str, Any] | None = None,
     width: int = 640,
 ) -> str:
@@ -74,6 +86,8 @@ def footprints_svg(
         items: The scenes; of very many, the first are drawn and the map says so.
         roi: Region of interest, lon/lat degrees.
         chosen: Ids that stand out; the others are drawn grey. None for all.
+        pieces: Id -> the part that the scene is to supply, lon/lat; it is filled, and its footprint only outlined.
+        gaps: Ground of the ROI that nothing covers, lon/lat.
         land: GeoJSON FeatureCollection for the small globe; None for Natural Earth.
         width: Width of the picture in px.
     """
@@ -84,7 +98,8 @@ def footprints_svg(
     if not shapes:
         return '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 0 0" width="0" height="0"></svg>'
     turn = _across_the_antimeridian(shapes)
-    frame = _frame([_turned(one, turn) for one in shapes], max(200.0, width - LEFT_PX - SIDE_PX))
+    near = [roi.buffer(NEAR * max(_size(roi)))] if pieces and roi is not None and not roi.is_empty else shapes
+    frame = _frame([_turned(one, turn) for one in near], max(200.0, width - LEFT_PX - SIDE_PX))
     height = TOP_PX + max(frame.height_px, 250.0) + BOTTOM_PX
     title = f"Footprints of {len(items):,} scenes"
     parts = [
@@ -92,13 +107,22 @@ def footprints_svg(
         f'style="max-width:100%;height:auto" role="img" aria-label="{title}" '
         'font-family="system-ui,sans-serif" font-size="11" fill="currentColor">',
         _graticule(frame),
-        *_footprints(drawn, chosen, frame, turn),
-        _roi(roi, frame, turn),
+        *_within(frame, _footprints(drawn, chosen, frame, turn, outlines=bool(pieces))),
+        *_within(frame, _pieces(drawn, pieces or {}, frame, turn)),
+        _roi(roi, frame, turn, filled=not pieces),
+        _gaps(gaps, frame, turn),
         _scale_bar(frame),
-        _side(ordered, roi, chosen, width - SIDE_PX + 18, _middle(roi, shapes), land, len(items) - len(drawn)),
+        _side(ordered, roi, _Marks(chosen, bool(pieces), gaps), width - SIDE_PX + 18, _middle(roi, shapes), land),
+        _not_drawn(len(items) - len(drawn), width - SIDE_PX + 18, height - 8),
         "</svg>",
     ]
     return "".join(parts)
+
+
+def on_paper(svg: str) -> str:
+    """A map as a file of its own, on light paper or dark."""
+    head, rest = svg.split(">", 1)
+    return f"{head}>{PAPER}{rest}\n"
 
 
 def _across_the_antimeridian(shapes: Sequence[BaseGeometry]) -> bool:
@@ -137,12 +161,27 @@ def _frame(shapes: Sequence[BaseGeometry], width_px: float) -> Frame:
     )
 
 
-def _footprints(items: Sequence[Item], chosen: Collection[str] | None, frame: Frame, turn: bool) -> list[str]:
+def _size(geometry: BaseGeometry) -> tuple[float, float]:
+    west, south, east, north = geometry.bounds
+    return east - west, north - south
+
+
+def _within(frame: Frame, parts: list[str]) -> list[str]:
+    """Parts cut off at the frame: a nested picture clips without an id, which two maps of a page would share."""
+    box = f'x="{LEFT_PX}" y="{TOP_PX}" width="{frame.width_px:.1f}" height="{frame.height_px:.1f}"'
+    inner = f"{LEFT_PX} {TOP_PX} {frame.width_px:.1f} {frame.height_px:.1f}"
+    return [f'<svg {box} viewBox="{inner}" overflow="hidden">', *parts, "</svg>"] if parts else []
+
+
+def _footprints(
+    items: Sequence[Item], chosen: Collection[str] | None, frame: Frame, turn: bool, *, outlines: bool = False
+) -> list[str]:
     """One path a scene, earlier ones below, chosen ones on top; the more there are, the fainter each is filled."""
     stands_out = [chosen is None or item.id in chosen for item in items]
     dates = [item.acquired.timestamp() for item in items]
     first, span = min(dates, default=0.0), (max(dates, default=0.0) - min(dates, default=0.0)) or 1.0
-    bright = f'fill-opacity="{max(0.05, min(0.3, 1.6 / max(1, sum(stands_out)))):.2f}" stroke-width="1.2"'
+    filled = 0.0 if outlines else max(0.05, min(0.3, 1.6 / max(1, sum(stands_out))))
+    bright = f'fill-opacity="{filled:.2f}" stroke-width="1.2"'
     paths: tuple[list[str], list[str]] = ([], [])
     for item, date, out in zip(items, dates, stands_out, strict=True):
         colour = _date_colour((date - first) / span) if out else NOT_CHOSEN
@@ -154,13 +193,53 @@ def _footprints(items: Sequence[Item], chosen: Collection[str] | None, frame: Fr
     return [*paths[False], *paths[True]]
 
 
-def _roi(roi: BaseGeometry | None, frame: Frame, turn: bool) -> str:
+def _pieces(items: Sequence[Item], pieces: Mapping[str, BaseGeometry], frame: Frame, turn: bool) -> list[str]:
+    """The part that each scene is to supply, in the colour of its date."""
+    dates = [item.acquired.timestamp() for item in items]
+    first, span = min(dates, default=0.0), (max(dates, default=0.0) - min(dates, default=0.0)) or 1.0
+    filled = max(0.15, min(0.55, 2.2 / max(1, len(pieces))))
+    paths = []
+    for item, date in zip(items, dates, strict=True):
+        piece = pieces.get(item.id)
+        if piece is None or piece.is_empty:
+            continue
+        colour = _date_colour((date - first) / span)
+        label = escape(f"Piece of {plain(item.id)} · {human_time(item.acquired)}")
+        paths.append(
+            f'<path d="{_path(_turned(piece, turn), frame)}" fill="{colour}" fill-opacity="{filled:.2f}" '
+            f'stroke="{colour}" stroke-width="1.6" stroke-linejoin="round"><title>{label}</title></path>'
+        )
+    return [*paths, *_labels([item for item in items if item.id in pieces], pieces, frame, turn)]
+
+
+def _labels(items: Sequence[Item], pieces: Mapping[str, BaseGeometry], frame: Frame, turn: bool) -> list[str]:
+    """The day of each piece in its middle, where there is room for it."""
+    taken: list[tuple[float, float]] = []
+    labels = []
+    for item in sorted(items, key=lambda item: pieces[item.id].area):
+        middle = _turned(pieces[item.id].representative_point(), turn)
+        x, y = frame.pixels(shapely.get_coordinates(middle))[0]
+        if any(abs(x - left) < LABEL_PX[0] and abs(y - top) < LABEL_PX[1] for left, top in taken):
+            continue
+        taken.append((x, y))
+        words = item.acquired.strftime("%m-%d")
+        labels.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle" font-weight="600">{words}</text>')
+    return labels
+
+
+def _gaps(gaps: BaseGeometry | None, frame: Frame, turn: bool) -> str:
+    if gaps is None or gaps.is_empty:
+        return ""
+    return f'<path d="{_path(_turned(gaps, turn), frame)}" {GAP_LOOK}><title>gap: nothing covers it</title></path>'
+
+
+def _roi(roi: BaseGeometry | None, frame: Frame, turn: bool, *, filled: bool) -> str:
     if roi is None or roi.is_empty:
         return ""
     d = _path(_turned(roi, turn), frame)
     return (
-        f'<path d="{d}" fill="{ROI_COLOUR}" fill-opacity="0.10" stroke="{ROI_COLOUR}" stroke-width="2.4" '
-        'stroke-linejoin="round"><title>region of interest</title></path>'
+        f'<path d="{d}" fill="{ROI_COLOUR}" fill-opacity="{0.10 if filled else 0:.2f}" stroke="{ROI_COLOUR}" '
+        'stroke-width="2.4" stroke-linejoin="round"><title>region of interest</title></path>'
     )
 
 
@@ -236,14 +315,22 @@ def _scale_bar(frame: Frame) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What is marked on the map besides the scenes."""
+
+    chosen: Collection[str] | None
+    pieces: bool
+    gaps: BaseGeometry | None
+
+
 def _side(
     items: Sequence[Item],
     roi: BaseGeometry | None,
-    chosen: Collection[str] | None,
+    marks: _Marks,
     x: float,
     centre: Point,
     land: Mapping[str, Any] | None,
-    not_drawn: int,
 ) -> str:
     """The column beside the map: the globe, and what the colours mean."""
     parts = [globe_svg(centre, land, x=x + 50, y=TOP_PX + 52, radius_px=50)]
@@ -256,13 +343,29 @@ def _side(
             _key(x, y, f'fill="{ROI_COLOUR}" fill-opacity="0.1" stroke="{ROI_COLOUR}" stroke-width="2"', "ROI")
         )
         y += 19
-    if chosen is not None:
-        others = sum(item.id not in chosen for item in items)
-        parts.append(_key(x, y, f'fill="none" stroke="{NOT_CHOSEN}"', f"{others:,} not chosen"))
+    for look, words in _marked(items, marks):
+        parts.append(_key(x, y, look, words))
         y += 19
-    if not_drawn > 0:
-        parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}">{not_drawn:,} more not drawn</text>')
     return "".join(parts)
+
+
+def _marked(items: Sequence[Item], marks: _Marks) -> list[tuple[str, str]]:
+    """What stands beside the map about scenes chosen and not, pieces and gaps."""
+    keys = []
+    if marks.chosen is not None:
+        mine = sum(item.id in marks.chosen for item in items)
+        colour = _date_colour(0.5)
+        look = f'fill="{colour}" fill-opacity="{0.5 if marks.pieces else 0.25}" stroke="{colour}" stroke-width="1.2"'
+        keys.append((look, f"{mine:,} {'pieces' if marks.pieces else 'chosen'}"))
+        if mine < len(items):
+            keys.append((f'fill="none" stroke="{NOT_CHOSEN}"', f"{len(items) - mine:,} not chosen"))
+    if marks.gaps is not None and not marks.gaps.is_empty:
+        keys.append((GAP_LOOK, "gap"))
+    return keys
+
+
+def _not_drawn(number: int, x: float, y: float) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}">{number:,} more not drawn</text>' if number > 0 else ""
 
 
 def _date_legend(items: Sequence[Item], x: float, y: float) -> str:

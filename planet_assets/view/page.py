@@ -6,8 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from planet_assets.model.asset import AssetStatus
+from planet_assets.model.item import Item
 from planet_assets.model.job import DownloadJob
 from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
@@ -17,8 +19,21 @@ from planet_assets.rules import budgets
 from planet_assets.view import marks
 from planet_assets.view.marks import AMBER, BLUE, GREEN, GREY, RED
 from planet_assets.view.tables import PROSE, Grid, cell_km2, common_folder, impact_grid, outcome
-from planet_assets.view.text import WHY_UNKNOWN, left_out, left_out_of, obstacles, quota_title, route_charges, source_of
+from planet_assets.view.text import (
+    WAYS_NOTE,
+    WHY_UNKNOWN,
+    left_out,
+    left_out_of,
+    obstacles,
+    quota_title,
+    route_charges,
+    source_of,
+    way_rows,
+)
 from planet_assets.view.units import count, exact_km2, human_bytes, human_duration, human_km2, human_time, plain
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
 
 PLAN_COLOUR = "#8b5fbf"
 
@@ -66,8 +81,9 @@ def plan_html(plan: Plan) -> str:
     return marks.page(
         marks.heading(f"Plan {plain(plan.id)}", human_time(plan.made_at), marks.badge(words, colour)),
         marks.note(f"{_extent(plan.impact)} · {', '.join(plan.asset_types)}"),
-        _map(plan),
+        plan_svg(plan),
         _prices(plan.impact),
+        _ways(plan),
         *_quota_blocks(plan.quota, plan.made_at, required_km2=plan.impact.area_km2),
         *(
             marks.note(reason, colour=colour)
@@ -75,15 +91,13 @@ def plan_html(plan: Plan) -> str:
             if plan.quota.is_known or plan.verdict.word == "over"
         ),
         marks.points("Left out, not charged", left_out_of(plan)),
-        _scenes(impact_grid(plan.impact, list(items.values())), plan.impact),
+        _scenes(impact_grid(plan.impact, list(items.values()), plan.clear), plan.impact),
         marks.points("Assumed", plan.impact.assumptions),
     )
 
 
 def selection_html(selection: Selection) -> str:
     """The chosen scenes among all that could have been: where, how much of the ROI, and what each way costs."""
-    from planet_assets.view.footprints import footprints_svg
-
     chosen = {item.id for item in selection.items}
     reasons = Counter(selection.left_out.values())
     prices = [
@@ -93,9 +107,23 @@ def selection_html(selection: Selection) -> str:
     return marks.page(
         marks.heading("Selection", f"{len(chosen)} of {count(len(selection.candidates), 'scene')}"),
         marks.note(f"{selection.coverage:.1%} of the ROI is covered"),
-        footprints_svg(selection.candidates, selection.roi, chosen=chosen),
+        selection_svg(selection),
         marks.points("Quota", prices),
         marks.points("Left out", [f"{count(number, 'scene')}: {plain(why)}" for why, number in reasons.most_common()]),
+    )
+
+
+def selection_svg(selection: Selection, *, width: int = 720) -> str:
+    """The map of a selection: what was chosen, what was not, pieces and gaps."""
+    from planet_assets.view.footprints import footprints_svg
+
+    return footprints_svg(
+        selection.candidates,
+        selection.roi,
+        chosen={item.id for item in selection.items},
+        pieces=selection.pieces if selection.in_pieces else None,
+        gaps=selection.gaps,
+        width=width,
     )
 
 
@@ -179,6 +207,17 @@ def _prices(impact: DownloadImpact) -> str:
     return marks.row([*cards, marks.card("download", human_bytes(impact.estimated_bytes), sizes + about)])
 
 
+def _ways(plan: Plan) -> str:
+    """What the same region would cost in other ways."""
+    rows = [[words, exact_km2(km2), size] for words, km2, size in way_rows(plan)]
+    if not rows:
+        return ""
+    table = marks.table(
+        Grid(head=["one image of each scene", "quota", "size"], rows=rows), title="Other ways to buy this ROI"
+    )
+    return table + marks.note(WAYS_NOTE)
+
+
 def _extent(impact: DownloadImpact) -> str:
     extent = f"{count(impact.scene_count, 'scene')}, {count(len(impact.wants), 'file')}"
     return f"{extent}, ROI {human_km2(impact.roi_km2)}" if math.isfinite(impact.roi_km2) else extent
@@ -188,7 +227,8 @@ def _scenes(grid: Grid, impact: DownloadImpact) -> str:
     return marks.table(grid, title=count(impact.scene_count, "scene")) if impact.wants else ""
 
 
-def _map(plan: Plan) -> str:
+def plan_svg(plan: Plan, *, width: int = 720) -> str:
+    """The map of a plan: what would be fetched and what would not, its pieces, and ground that nothing covers."""
     if not plan.items:
         return ""
     import shapely
@@ -198,7 +238,22 @@ def _map(plan: Plan) -> str:
     roi = shapely.from_wkt(plan.roi_wkt) if plan.roi_wkt else None
     fetched = {want.item.id for want in plan.wants}
     everything = all(item.id in fetched for item in plan.items)
-    return footprints_svg(plan.items, roi, chosen=None if everything else fetched, width=720)
+    pieces = {want.item.id: shapely.from_wkt(want.roi_wkt) for want in plan.wants if plan.in_pieces and want.roi_wkt}
+    had = [*plan.wants, *plan.already_held, *plan.ordered, *(want for want, _ in plan.under_way)]
+    gaps = None if roi is None else _uncovered(roi, [want.item for want in had])
+    chosen = None if everything and not pieces else fetched
+    seen = [item for item in plan.items if roi is None or item.footprint.intersects(roi)]
+    return footprints_svg(seen or plan.items, roi, chosen=chosen, pieces=pieces, gaps=gaps, width=width)
+
+
+def _uncovered(roi: BaseGeometry, items: Sequence[Item]) -> BaseGeometry:
+    """Ground of the region that no scene covers; slivers thinner than a pixel are none."""
+    import shapely
+
+    from planet_assets.model.geometry import only_areas
+
+    left = only_areas(roi.difference(shapely.union_all([item.footprint for item in items])))
+    return left if not left.buffer(-2e-5).is_empty else shapely.Polygon()
 
 
 def _status_cell(job: DownloadJob) -> str:

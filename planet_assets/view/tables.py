@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from planet_assets.model.asset import AssetStatus
+from planet_assets.model.clearness import ClearShare
 from planet_assets.model.item import Item
 from planet_assets.model.job import DownloadJob
 from planet_assets.model.order import Order
 from planet_assets.model.plan import DownloadImpact, Plan, WantImpact
+from planet_assets.model.selection import Selection
 from planet_assets.view.units import UNKNOWN, human_bytes, human_cloud, human_time, plain
 
-NUMBERS = frozenset({"cloud", "files", "km²", "km² full", "km² in ROI", "held km²", "scenes", "size"})
+NUMBERS = frozenset(
+    {"clear", "cloud", "files", "km²", "km² full", "km² in ROI", "km² of its piece", "held km²", "scenes", "size"}
+)
 """Columns that stand to the right."""
 
 SHORT_ID = 8
@@ -44,28 +48,51 @@ class Grid:
 
 def impact_table(plan: Plan) -> str:
     """One row a scene: what each route would charge for its files, and their size; the last row adds up."""
-    return as_text(impact_grid(plan.impact, [*plan.items, *(want.item for want in plan.wants)]))
+    return as_text(impact_grid(plan.impact, [*plan.items, *(want.item for want in plan.wants)], plan.clear))
 
 
-def impact_grid(impact: DownloadImpact, items: Sequence[Item] = ()) -> Grid:
+def impact_grid(
+    impact: DownloadImpact, items: Sequence[Item] = (), clear: Mapping[str, ClearShare] | None = None
+) -> Grid:
     """The cells of an impact; without the items their dates and clouds are left out, without an ROI its share."""
     known = {item.id: item for item in items}
     per_scene: dict[str, list[WantImpact]] = {}
     for want in impact.wants:
         per_scene.setdefault(want.item_id, []).append(want)
     has_roi = math.isfinite(impact.roi_km2) or impact.orders_km2 != impact.data_km2
-    rows = [_impact_row(plain(item_id), known.get(item_id), wants, has_roi) for item_id, wants in per_scene.items()]
+    said = clear or {}
+    rows = [
+        _impact_row(plain(item_id), known.get(item_id), wants, has_roi, clear_cell(said.get(item_id)))
+        for item_id, wants in per_scene.items()
+    ]
     rows.append(_impact_row("total", None, impact.wants, has_roi))
-    head = ["scene", "acquired", "cloud", "files", "km² full", "km² in ROI", "size"]
+    head = ["scene", "acquired", "cloud", "clear in ROI", "files", "km² full", "km² in ROI", "size"]
     return Grid(head=head, rows=rows, total=True).used()
 
 
-def _impact_row(name: str, item: Item | None, wants: Sequence[WantImpact], has_roi: bool) -> list[str]:
+def _clear_noted(item: Item) -> str:
+    from planet_assets.rules.clearness import PROPERTY, note_of
+
+    note = item.properties.get(PROPERTY)
+    return clear_cell(note_of(item, str(note.get("roi")))) if isinstance(note, Mapping) else ""
+
+
+def clear_cell(said: ClearShare | None) -> str:
+    """A clear share and who says so: `97% (UDM2)`, `~95% (estimate)`, `80% (whole scene)`."""
+    if said is None or math.isnan(said.share):
+        return ""
+    if said.mode == "estimate":
+        return f"~{said.share:.0%} (estimate)"
+    return f"{said.share:.0%} ({'whole scene' if said.mode == 'scene' else said.mode})"
+
+
+def _impact_row(name: str, item: Item | None, wants: Sequence[WantImpact], has_roi: bool, clear: str = "") -> list[str]:
     low, high = sum(want.bytes_low for want in wants), sum(want.bytes_high for want in wants)
     return [
         name,
         human_time(item.acquired) if item else "",
         human_cloud(item.cloud_cover) if item else "",
+        clear,
         f"{len(wants):,}",
         cell_km2(math.fsum(want.data_km2 for want in wants)),
         cell_km2(math.fsum(want.orders_km2 for want in wants)) if has_roi else "",
@@ -154,6 +181,7 @@ def search_table(items: Sequence[Item]) -> str:
             plain(item.id),
             human_time(item.acquired),
             human_cloud(item.cloud_cover),
+            _clear_noted(item),
             cell_km2(geodesic_km2(item.footprint)),
             plain(item.properties.get("instrument") or ""),
             plain(item.properties.get("quality_category") or ""),
@@ -161,7 +189,35 @@ def search_table(items: Sequence[Item]) -> str:
         ]
         for item in items
     ]
-    return as_text(Grid(head=["scene", "acquired", "cloud", "km²", "instrument", "quality", "stage"], rows=rows).used())
+    return as_text(
+        Grid(
+            head=["scene", "acquired", "cloud", "clear in ROI", "km²", "instrument", "quality", "stage"], rows=rows
+        ).used()
+    )
+
+
+def selection_table(chosen: Selection) -> str:
+    """One row a chosen scene: how clear, how good, and what each way charges; the last row adds up."""
+    from planet_assets.rules.area import areas_km2
+
+    full = areas_km2([item.footprint for item in chosen.items])
+    supplied = areas_km2([chosen.pieces[item.id] for item in chosen.items])
+    rows = [
+        [
+            plain(item.id),
+            human_time(item.acquired),
+            clear_cell(chosen.clear.get(item.id)),
+            plain(item.properties.get("quality_category") or ""),
+            plain(item.properties.get("publishing_stage") or ""),
+            cell_km2(whole),
+            cell_km2(part),
+        ]
+        for item, whole, part in zip(chosen.items, full, supplied, strict=True)
+    ]
+    rows.append(["total", "", "", "", "", cell_km2(math.fsum(full)), cell_km2(math.fsum(supplied))])
+    last = "km² of its piece" if chosen.in_pieces else "km² in ROI"
+    head = ["scene", "acquired", "clear", "quality", "stage", "km² full", last]
+    return as_text(Grid(head=head, rows=rows, total=True).used())
 
 
 def cell_km2(area_km2: float) -> str:

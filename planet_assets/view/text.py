@@ -9,6 +9,7 @@ from datetime import datetime
 
 from planet_assets.model.plan import DownloadImpact, Plan, Want
 from planet_assets.model.quota import QuotaInfo
+from planet_assets.model.selection import USABLE_CLEAR, Selection
 from planet_assets.model.tariff import Tariff
 from planet_assets.rules import budgets
 from planet_assets.view.tables import impact_table, jobs_table, search_table
@@ -37,6 +38,7 @@ __all__ = [
 
 RULE = "=" * 50
 WIDTH = 96
+MOST_PERIODS = 31
 WHY_UNKNOWN = "Planet does not say what this account may use."
 
 ROUTE_CHARGES = {
@@ -115,7 +117,45 @@ def _price_lines(plan: Plan) -> list[str]:
     else:
         charges = route_charges(other, impact.tariff)
         lines.append(f"  The {other} route would charge {exact_km2(impact.other_area_km2)}: {charges}")
-    return [*lines, *_order_lines(plan)]
+    return [*lines, *_order_lines(plan), *_way_lines(plan)]
+
+
+WAYS = {
+    "whole": "every scene whole",
+    "clipped": "every scene clipped at Planet",
+    "composites": "a composite of each day, charged by its {rule}",
+    "pieces": "the best set of each day in pieces: the floor",
+    "usable": "only usable scenes, clipped",
+}
+"""The ways to buy a region, in words."""
+
+
+def way_rows(plan: Plan) -> list[tuple[str, float, str]]:
+    """Words, km² and size of each way to buy the region."""
+    made = {"composites": "file", "pieces": "order"}
+    return [
+        (
+            WAYS[way.name].format(rule=way.rule),
+            way.km2,
+            count(way.scenes, "scene") + (f", {count(way.files, made[way.name])}" if way.name in made else ""),
+        )
+        for way in plan.ways
+    ]
+
+
+WAYS_NOTE = (
+    "The first four bring the same ground of each day. Usable: standard quality, ground control, no preview, "
+    f"clear >= {USABLE_CLEAR:.0%}."
+)
+
+
+def _way_lines(plan: Plan) -> list[str]:
+    rows = way_rows(plan)
+    if not rows:
+        return []
+    width, digits = max(len(words) for words, _, _ in rows), max(len(exact_km2(km2)) for _, km2, _ in rows)
+    listed = [f"    {words:<{width}}  {exact_km2(km2):>{digits}}  {size}" for words, km2, size in rows]
+    return ["  One image of each scene over this ROI would cost", *listed, *(f"  {line}" for line in _entry(WAYS_NOTE))]
 
 
 def _order_lines(plan: Plan) -> list[str]:
@@ -124,6 +164,36 @@ def _order_lines(plan: Plan) -> list[str]:
         takes = f", in {count(plan.order_count, 'order')}: one for each piece and bundle" if plan.order_count else ""
         return [f"  Each scene is cut to its own piece of the ROI{takes}"]
     return [f"  In {count(plan.order_count, 'order')}"] if plan.order_count > 1 else []
+
+
+def selection_lines(chosen: Selection) -> list[str]:
+    """What a selection covers, what it costs beside all that could have been taken, and what was left out."""
+    scenes = count(len(chosen.candidates), "scene")
+    orders = f", in {count(len(chosen), 'order')} for each product bundle" if chosen.in_pieces else ""
+    lines = [
+        f"{len(chosen)} of {scenes} cover {_percent_down(chosen.coverage)} of the ROI",
+        f"  {exact_km2(chosen.charge_km2['orders'])} clipped by orders{orders}; all that touch it: "
+        f"{exact_km2(chosen.candidates_km2['orders'])}",
+        f"  {exact_km2(chosen.charge_km2['data'])} as whole scenes; all that touch it: "
+        f"{exact_km2(chosen.candidates_km2['data'])}",
+    ]
+    if len(chosen.periods) > 1:
+        covers = [f"{one.period} {_percent_down(one.coverage)}" for one in chosen.periods]
+        lines += _entry(
+            f"Covered each: {', '.join(covers[:MOST_PERIODS])}{'' if len(covers) <= MOST_PERIODS else ' ...'}"
+        )
+    reasons: dict[str, list[str]] = {}
+    for item_id, why in chosen.left_out.items():
+        reasons.setdefault(why, []).append(item_id)
+    lines += [line for why, ids in reasons.items() for line in _entry(f"Left out, {why}: {named(ids)}")]
+    if not any(said.is_over_roi for said in chosen.clear.values()):
+        lines += _entry("Clear shares are those of whole scenes: --clear-over-roi asks Planet for those over the ROI.")
+    return lines
+
+
+def _percent_down(share: float) -> str:
+    """A share that is only called 100 % when it is."""
+    return f"{math.floor(1000 * share + 1e-9) / 10:g}%"
 
 
 def _size_lines(impact: DownloadImpact) -> list[str]:
