@@ -242,7 +242,7 @@ def plan_svg(plan: Plan, *, width: int = 720) -> str:
     had = [*plan.wants, *plan.already_held, *plan.ordered, *(want for want, _ in plan.under_way)]
     gaps = None if roi is None else _uncovered(roi, [want.item for want in had])
     chosen = None if everything and not pieces else fetched
-    seen = [item for item in plan.items if roi is None or item.footprint.intersects(roi)]
+    seen = [item for item in plan.items if roi is None or item.id in fetched or item.footprint.intersects(roi)]
     return footprints_svg(seen or plan.items, roi, chosen=chosen, pieces=pieces, gaps=gaps, width=width)
 
 
