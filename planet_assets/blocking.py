@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -129,6 +130,10 @@ class AssetManager:
     def get_quota_info(self) -> QuotaInfo:
         """What may be used, in km²."""
         return _LOOP.run(self._door.get_quota_info())
+
+    def spent_since(self, moment: datetime) -> float:
+        """km² that the ledger holds now or has spent since a moment, for `policies.max_per`."""
+        return self._door.spent_since(moment)
 
     def declare_quota(self, limit_km2: float, used_km2: float = 0.0, *, interval: str = "monthly") -> QuotaInfo:
         """Say what the account may use where Planet does not; km²."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from planet_assets import config as configuration
 from planet_assets.carrying import Carrier, is_placed, must_wait
+from planet_assets.exceptions import Misused
+from planet_assets.flow import account as accounts
 from planet_assets.flow import track as tracking
 from planet_assets.flow.account import read_products
 from planet_assets.flow.adopting import recent
@@ -17,6 +21,7 @@ from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal
 from planet_assets.holding import Holdings
 from planet_assets.library import jobs as job_rows
+from planet_assets.library import ledger
 from planet_assets.library.engine import Library
 from planet_assets.model.changes import Changes
 from planet_assets.model.job import DownloadJob, JobList
@@ -103,6 +108,19 @@ class Desk:
         """
         how: dict[str, Any] = {"complete": complete, "key": key, "change_keys": change_keys, "dry_run": dry_run}
         return tracking.track(self.library, listing, name=name, now=self._wires.clock.now(), **how)
+
+    def spent_since(self, moment: datetime) -> float:
+        """km² that the ledger holds now or has spent since a moment, for `policies.max_per`; Planet is asked nothing.
+
+        Raises:
+            Misused: the moment has no time zone.
+        """
+        if moment.tzinfo is None:
+            raise Misused("The moment has no time zone.", hint="Use datetime(..., tzinfo=UTC).", argument="moment")
+        account = accounts.account_of(self.library, self.auth.digest)
+        held_km2, _ = ledger.balance(self.library, account)
+        rows = ledger.rows(self.library, account=account, since=moment)
+        return max(0.0, held_km2) + math.fsum(row["spent_km2"] for row in rows)
 
     async def order(
         self, plan: Plan, *, confirm: Hook | bool = True, allow_unknown_quota: bool | None = None

@@ -54,9 +54,10 @@ def test_the_first_scene(tmp_path):
 def test_quota_without_surprises(tmp_path):
     path = ROOT / "notebooks" / "02_quota_without_surprises.ipynb"
     notebook = executed(path, tmp_path, quota_km2=3000.0, used_km2=812.0)
-    quota, naive, best, bars, plan, jobs, month, left = outputs(notebook, "text/html")
+    quota, naive, best, pieces, bars, plan, jobs, month, left = outputs(notebook, "text/html")
     assert "812" in quota and "Plan " in naive and "Selection" in best and "2 jobs" in jobs
-    assert all("<svg" in each for each in (naive, best, bars, plan, month))
+    assert "Piece of" in pieces
+    assert all("<svg" in each for each in (naive, best, pieces, bars, plan, month))
     assert "(chosen)" in plan and "pending" in left.lower()
     assert all(f"{price} km²" in bars for price in ("53,598", "4,787", "2,043", "1,374", "109"))
     words = outputs(notebook, "text/plain")
@@ -64,7 +65,7 @@ def test_quota_without_surprises(tmp_path):
     assert any("max_area(500): the plan costs 53,597" in each for each in words) and "True" in words
     assert "(0.0, 2)" in words, "the same plan again costs nothing"
     assert len(list((tmp_path / "quota").glob("*_clip.tif"))) == 2
-    assert "http" not in "".join((naive, best, bars, plan, month)).replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in "".join((naive, best, pieces, bars, plan, month)).replace("http://www.w3.org/2000/svg", "")
 
 
 def test_weekly_sync(tmp_path):

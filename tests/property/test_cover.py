@@ -3,6 +3,7 @@
 import itertools
 import math
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -140,6 +141,39 @@ def test_pieces_are_disjoint_and_together_the_ground_that_is_covered(items, days
         if budget is None:
             there = seen([item for item in items if f"{item.acquired:%Y-%m-%d}" == period.period])
             assert there.difference(ground).area < SPECK
+
+
+@COMMON
+@given(
+    items=scenes(most=9),
+    order=st.randoms(use_true_random=False),
+    pieces=st.booleans(),
+    share=st.none() | st.floats(0, 1.5),
+)
+def test_the_same_scenes_give_the_same_selection_in_any_order(items, order, pieces, share):
+    shuffled = order.sample(items, len(items))
+    budget = None if share is None else share * ROI_KM2
+    first, second = (select_scenes(each, ROI, pieces=pieces, budget_km2=budget) for each in (items, shuffled))
+    assert [item.id for item in first.items] == [item.id for item in second.items]
+    assert all(first.pieces[one].equals(second.pieces[one]) for one in first.pieces)
+
+
+@COMMON
+@given(items=scenes(most=8, least=2), poor=st.lists(st.booleans(), min_size=8, max_size=8), pieces=st.booleans())
+def test_scenes_that_are_not_usable_only_fill_gaps(items, poor, pieces):
+    bad = {item.id for item, flag in zip(items, poor, strict=False) if flag}
+    items = [
+        replace(item, properties={**item.properties, "quality_category": "test"}) if item.id in bad else item
+        for item in items
+    ]
+    selection = select_scenes(items, ROI, pieces=pieces)
+    left_open = ROI.difference(seen([item for item in items if item.id not in bad]))
+    for item in selection.items:
+        if item.id in bad:
+            assert item.footprint.intersection(left_open).area > 0
+            assert not pieces or selection.pieces[item.id].difference(left_open).area < SPECK
+    good = [item for item in items if item.id not in bad]
+    assert seen(good).difference(seen([item for item in selection.items if item.id not in bad])).area < SPECK
 
 
 def crowd(count, bounds, seed=3, days=1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import shapely
 from sandboxes import running
 from shapely.geometry import box, shape
 
-from planet_assets import DownloadQueue, select_scenes
+from planet_assets import DownloadQueue, policies, select_scenes
 from planet_assets.exceptions import Misused
 from planet_assets.flow.given import collection_of
 from planet_assets.manager import AssetManager
@@ -76,6 +77,10 @@ def test_pieces_are_one_plan_and_an_order_each(sandbox, tmp_path, delivery):
             assert sandbox.billed_km2() == pytest.approx(plan.impact.area_km2, rel=WITHIN)
             for job in jobs:
                 inside_its_piece(job, chosen.pieces[job.scene_id])
+            today = datetime.now(UTC) - timedelta(hours=1)
+            assert door.spent_since(today) == pytest.approx(sandbox.billed_km2(), rel=WITHIN)
+            assert door.spent_since(today + timedelta(hours=2)) == pytest.approx(0, abs=1e-9)
+            assert not policies.max_per("week", 10, door.spent_since)(plan).proceed
 
             again = await door.plan(chosen, TYPES, delivery=delivery)
             assert again.impact.area_km2 == 0
