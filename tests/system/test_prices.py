@@ -23,6 +23,8 @@ WITHIN = 1e-3
 ROUNDING_KM2 = 0.01
 """What the ledger may hold beyond the bill for each file: under AUM, which of two starts charged 1 ha is not known."""
 TYPES = ("ortho_analytic_4b", "ortho_udm2", "ortho_visual", "ortho_analytic_4b_xml", "ortho_analytic_8b")
+CUT_APART = 1e-4
+"""Two readings of an outline that was cut at the antimeridian differ by this share at the most; seen 3e-5."""
 MILAN = box(9.12, 45.42, 9.247, 45.51)
 FIJI = shapely.union_all([box(179.8, -17.2, 180, -16.9), box(-180, -17.2, -179.8, -16.9)])
 
@@ -101,7 +103,7 @@ async def one_plan(sandbox, folder: Path, chance: random.Random, pool, declared)
         held, spent = ledger.balance(door.library)
     assert held == pytest.approx(0, abs=1e-9)
     bill, slack = sandbox.billed_km2() - start, ROUNDING_KM2 * len(chosen) * len(types)
-    assert bill - 1e-6 <= spent - earlier <= bill * (1 + WITHIN) + slack, case
+    assert bill * (1 - CUT_APART) - 1e-6 <= spent - earlier <= bill * (1 + WITHIN) + slack, case
 
 
 def compared(tmp_path: Path, rules: str, count: int) -> None:
