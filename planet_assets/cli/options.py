@@ -135,7 +135,8 @@ clear_option = click.option(
     flag_value="estimate",
     type=click.Choice(["estimate", "UDM2"]),
     metavar="[MODE]",
-    help="Ask Planet how clear each scene is over the region: estimate [default], or UDM2 (exact, slower). Free.",
+    help="Ask Planet how clear each scene is over the region: estimate [default], or UDM2 (exact, slower). "
+    "Not known to cost quota.",
 )
 
 picture_option = click.option(
