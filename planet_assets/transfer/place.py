@@ -139,19 +139,16 @@ def try_folder(path: str | Path) -> None:
     Raises:
         DiskProblem: it cannot be made or written to.
     """
-    folder = Path(path).absolute()
-    made: list[Path] = []
-    try:
-        with disk.doing("make the folder", folder):
-            for step in (*reversed(folder.parents), folder):
-                if not step.exists():
-                    step.mkdir()
-                    made.append(step)
-        ensure_folder(folder)
-    finally:
-        for step in reversed(made):
-            with suppress(OSError):  # somebody has put something there meanwhile
-                step.rmdir()
+    folder = place = Path(path).absolute()
+    with disk.doing("make the folder", folder):
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if place == folder:
+            ensure_folder(folder)
+            return
+        trial = place / f".probe-{secrets.token_hex(8)}"
+        trial.mkdir()
+        trial.rmdir()
 
 
 def _probe(folder: Path) -> None:
