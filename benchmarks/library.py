@@ -1,4 +1,7 @@
-"""Transitions of jobs per second, each a transaction of its own, beside bare SQLite and a rewritten JSON file."""
+"""Transitions of jobs a second, each a transaction of its own, on both engines, beside them bare and a JSON file.
+
+The scratch folder lies in memory where it can, so PostgreSQL flushes nothing either: the figures are the engines' own.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 from benchmarks.runs import scratch, told
-from benchmarks.table import Row
+from benchmarks.table import Row, missing
+from tests import postgres
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 JSON_SHARE = 100
@@ -29,28 +34,39 @@ def rows(quick: bool) -> list[Row]:
         "bare sqlite3: row and event, WAL, FULL": got["sqlite"],
         "JSON file, written anew": got["json"],
     }
-    lines = [
-        Row(
-            section="library",
-            what=what,
-            ours=f"{ours:,.0f}/s",
-            peer=peer,
-            theirs=f"{theirs:,.0f}/s",
-            ratio=ours / theirs,
-            note="jobs.record: lifecycle, row, event and ledger in one transaction",
-        )
-        for peer, theirs in peers.items()
-    ]
-    table = Row(
+    lines = [_beside(what, ours, peer, theirs) for peer, theirs in peers.items()]
+    tables = [_table("SQLite", got["sqlite"])]
+    if "server" in got:
+        peer = "bare psycopg: row and event"
+        lines.append(_beside(f"{what}, on PostgreSQL", got["record_server"], peer, got["server"]))
+        tables.append(_table("PostgreSQL", got["server"]))
+    else:
+        tables.append(missing("library", "commits a second, PostgreSQL", "", "its server is not installed"))
+    return [*lines, *tables]
+
+
+def _beside(what: str, ours: float, peer: str, theirs: float) -> Row:
+    return Row(
         section="library",
-        what="commits a second at the table level",
-        ours=f"{got['sqlite']:,.0f}/s",
-        ratio=got["sqlite"],
+        what=what,
+        ours=f"{ours:,.0f}/s",
+        peer=peer,
+        theirs=f"{theirs:,.0f}/s",
+        ratio=ours / theirs,
+        note="jobs.record: lifecycle, row, event and ledger in one transaction",
+    )
+
+
+def _table(engine: str, commits_per_s: float) -> Row:
+    return Row(
+        section="library",
+        what=f"commits a second at the table level, {engine}",
+        ours=f"{commits_per_s:,.0f}/s",
+        ratio=commits_per_s,
         target=20_000,
         unit="/s",
-        note="what the file system and SQLite allow here, without our code",
+        note=f"what {engine} allows here on one connection, without our code",
     )
-    return [*lines, table]
 
 
 # What the worker does
@@ -58,15 +74,29 @@ def rows(quick: bool) -> list[Row]:
 
 def work(folder: Path, count: int, rounds: int) -> dict[str, float]:
     """Commits a second, medians of turns."""
-    ways: dict[str, Callable[[Path, int], float]] = {"record": _record, "sqlite": _sqlite, "json": _json}
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds):
-        for name, way in ways.items():
-            taken[name].append(way(folder / f"{name}-{number}", count))
+    ways: dict[str, Callable[[Path, int], float]] = {
+        "record": lambda path, count: _record(str(path.with_suffix(".db")), count),
+        "sqlite": _sqlite,
+        "json": _json,
+    }
+    with ExitStack() as running:
+        with suppress(postgres.Missing):
+            server = running.enter_context(postgres.cluster())
+            ways["record_server"] = lambda _, count: _on_server(server, _record, count)
+            ways["server"] = lambda _, count: _on_server(server, _psycopg, count)
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(rounds):
+            for name, way in ways.items():
+                taken[name].append(way(folder / f"{name}-{number}", count))
     return {name: median(some) for name, some in taken.items()}
 
 
-def _record(path: Path, count: int) -> float:
+def _on_server(server: postgres.Cluster, way: Callable[[str, int], float], count: int) -> float:
+    with server.database() as address:
+        return way(address, count)
+
+
+def _record(address: str, count: int) -> float:
     from planet_assets.library import jobs
     from planet_assets.library.engine import Library
     from planet_assets.model.event import AssetInactive, Created
@@ -78,7 +108,7 @@ def _record(path: Path, count: int) -> float:
         cut = {"clipped_path": None, "roi_wkt": None, "clipping": None}
         return DownloadJob(**names, **kind, **cut, terms=Terms(), km2=0.0, created_at=NOW, updated_at=NOW)
 
-    library = Library(path.with_suffix(".db"))
+    library = Library(address)
     try:
         begun = [(job(number), [Created(at=NOW, km2=0.0)]) for number in range(count)]
         made = jobs.add(library, begun, owner="bench", by="bench", now=NOW, allow_unknown=True)
@@ -88,6 +118,25 @@ def _record(path: Path, count: int) -> float:
         return count / (time.perf_counter() - began)
     finally:
         library.close()
+
+
+def _psycopg(address: str, count: int) -> float:
+    import psycopg
+
+    state = "x" * 600
+    with psycopg.connect(address) as connection:
+        connection.execute("CREATE TABLE job (id TEXT PRIMARY KEY, revision INTEGER, state TEXT)")
+        connection.execute("CREATE TABLE event (id BIGSERIAL PRIMARY KEY, job_id TEXT, what TEXT)")
+        some = [(f"{number:032x}", state) for number in range(count)]
+        connection.cursor().executemany("INSERT INTO job VALUES (%s, 0, %s)", some)
+        connection.commit()
+        began = time.perf_counter()
+        for name, _ in some:
+            with connection.pipeline():
+                connection.execute("UPDATE job SET revision = 1, state = %s WHERE id = %s", (state, name))
+                connection.execute("INSERT INTO event (job_id, what) VALUES (%s, %s)", (name, "inactive"))
+                connection.commit()
+        return count / (time.perf_counter() - began)
 
 
 def _sqlite(path: Path, count: int) -> float:

@@ -78,6 +78,7 @@ class Cluster:
     folder: Path
     port: int
     password: str
+    settings: tuple[str, ...] = QUICK
 
     def address(self, database: str = "postgres") -> str:
         """The address of a database, as a user writes it."""
@@ -108,14 +109,14 @@ class Cluster:
 
     def start(self) -> None:
         """Start it again on the same port."""
-        _start(self.folder, self.port)
+        _start(self.folder, self.port, self.settings)
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A server of its own, for a test that stops it."""
+def cluster(settings: tuple[str, ...] = QUICK) -> Iterator[Cluster]:
+    """A server of its own, for a test that stops it and for benchmarks."""
     with _parent() as folder:
-        made = _made(folder)
+        made = _made(folder, settings)
         try:
             yield made
         finally:
@@ -174,7 +175,7 @@ def _parent(folder: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _made(folder: Path) -> Cluster:
+def _made(folder: Path, settings: tuple[str, ...] = QUICK) -> Cluster:
     password, secret = secrets.token_hex(8), folder / "password"
     secret.write_text(password)
     os.chown(secret, *_unprivileged())
@@ -188,13 +189,13 @@ def _made(folder: Path) -> Cluster:
     for _ in range(5):
         port = _free_port()
         with contextlib.suppress(subprocess.CalledProcessError):  # somebody took the port meanwhile
-            _start(folder, port)
-            return Cluster(folder, port, password)
+            _start(folder, port, settings)
+            return Cluster(folder, port, password, settings)
     raise Missing(f"PostgreSQL does not start: {(data / 'log').read_text()[-2000:]}")
 
 
-def _start(folder: Path, port: int) -> None:
-    given = " ".join(f"-c {setting}" for setting in (*QUICK, *NOWHERE, f"port={port}"))
+def _start(folder: Path, port: int, settings: tuple[str, ...]) -> None:
+    given = " ".join(f"-c {setting}" for setting in (*settings, *NOWHERE, f"port={port}"))
     _control(folder, "start", "-t", "60", "-l", str(folder / "data" / "log"), "-o", given)
 
 
