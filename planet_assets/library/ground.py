@@ -60,7 +60,8 @@ class Priced:
             case FetchStarting():
                 return replace(event, km2=_price(self._connection, job))
             case FetchAnswered() if not job.charged:
-                return replace(event, exact_km2=_price(self._connection, job))
+                first = replace(job, starts=0)  # a later start counts again: which type came first is Planet's to know
+                return replace(event, exact_km2=_price(self._connection, first))
             case OrderPlacing() if job.ground_wkt is not None:
                 return self._in_order(job, event)
             case LinkReady() if job.counted_wkt and not job.charged:
@@ -101,7 +102,7 @@ class Priced:
 
 def _price(connection: sa.Connection, job: DownloadJob) -> float:
     """What a start of the job charges, from what is certain."""
-    if job.terms.types == "first" and job.route == "data":
+    if job.terms.types == "first" and job.route == "data" and not job.starts:
         started = _started(connection, job.item_type, job.scene_id, but=job.id)
         if job.asset_type not in started and any(started.values()):
             return 0.0

@@ -112,6 +112,8 @@ class Uploads:
                 )
                 table.execute("DELETE FROM upload_claim WHERE asset_id = ? AND component = ?", (bundle, name))
             table.execute("INSERT OR IGNORE INTO upload_bundle VALUES (?, NULL, NULL)", (bundle,))
+            if any(known.get(name) != (path, size, "COMPLETED") for name, path, size in rows):
+                table.execute("UPDATE upload_bundle SET finished_at = NULL WHERE asset_id = ?", (bundle,))
             if seal and rows:
                 table.execute(
                     "UPDATE upload_bundle SET sealed_at = COALESCE(sealed_at, ?) WHERE asset_id = ?", (at, bundle)
