@@ -13,10 +13,12 @@ from planet_assets.library.engine import Library, alone
 from planet_assets.library.schema import kv
 from planet_assets.model.quota import Budget
 
+_STATED = sa.select(kv.c.value).where(kv.c.key == sa.bindparam("named"))
+
 
 def stated(connection: sa.Connection, account: str) -> dict[str, Budget]:
     """Budgets of an account by who stated them, in the caller's transaction."""
-    text = connection.execute(sa.select(kv.c.value).where(kv.c.key == _key(account))).scalar_one_or_none()
+    text = connection.execute(_STATED, {"named": _key(account)}).scalar_one_or_none()
     return {} if text is None else {who: Budget(**figures) for who, figures in json.loads(text).items()}
 
 

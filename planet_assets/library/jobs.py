@@ -31,6 +31,38 @@ LEASE = timedelta(seconds=120)
 
 _FINAL = [status.value for status in AssetStatus if status.is_final]
 
+# Statements that every step of every job runs are built once: building one costs more than running it.
+_IS_OURS = (job_table.c.id == sa.bindparam("job_id"), job_table.c.revision == sa.bindparam("known"))
+_ADD = sa.insert(job_table)
+_HOLD = sa.select(job_table.c.account).where(*_IS_OURS).with_for_update()
+_MOVE = sa.update(job_table).where(*_IS_OURS)
+_REVISION = sa.select(job_table.c.revision).where(job_table.c.id == sa.bindparam("job_id"))
+_WRITE_EVENT = sa.insert(event_table)
+_BY_ID = job_table.c.id.in_(sa.bindparam("ids", expanding=True))
+_UNFINISHED = job_table.c.status.not_in(_FINAL)
+_OWNERS = sa.select(job_table.c.lease_owner).where(_UNFINISHED).distinct()
+_CLAIM = (
+    sa.update(job_table)
+    .where(
+        _BY_ID,
+        _UNFINISHED,
+        sa.or_(
+            job_table.c.lease_owner.is_(None),
+            job_table.c.lease_owner == sa.bindparam("owner"),
+            job_table.c.lease_until < sa.bindparam("now"),
+            job_table.c.lease_owner.in_(sa.bindparam("dead", expanding=True)),
+        ),
+    )
+    .values(lease_owner=sa.bindparam("owner"), lease_until=sa.bindparam("until"))
+    .returning(job_table.c.id)
+)
+_MOVING = sa.select(
+    job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type, job_table.c.state, job_table.c.id
+).where(_UNFINISHED)
+_JOBS = sa.select(job_table.c.state, job_table.c.account).order_by(
+    job_table.c.created_at, job_table.c.batch_id, job_table.c.position
+)
+
 
 def add(
     library: Library,
@@ -74,8 +106,8 @@ def add(
         for position, (life, (_, events)) in enumerate(zip(lives, jobs, strict=True)):
             after = life[-1]
             lease = {} if after.status.is_final else {"lease_owner": owner, "lease_until": until}
-            row = sa.insert(job_table).values(**_row(after), **lease, position=position, created_at=now)
-            connection.execute(row)
+            row = {"lease_owner": None, "lease_until": None} | lease | {"position": position, "created_at": now}
+            connection.execute(_ADD, _row(after) | row)
             for before, state, happened in zip(life, life[1:], events, strict=False):
                 _write_event(connection, before, state, happened, by)
             created.append(after)
@@ -120,15 +152,15 @@ def _moved_by(connection: sa.Connection, priced: ground.Priced, job: DownloadJob
     event = priced.price(job, event)
     after = lifecycle.apply(job, event)
     extra = charges.needs_room_km2(job, event)
-    mine = (job_table.c.id == job.id, job_table.c.revision == job.revision)
-    account = connection.execute(sa.select(job_table.c.account).where(*mine).with_for_update()).scalar_one_or_none()
+    mine = {"job_id": job.id, "known": job.revision}
+    account = connection.execute(_HOLD, mine).scalar_one_or_none()
     if account is None:
         raise _moved(job)
     after = replace(after, account=account)  # the key may have been seen to belong to a subscription meanwhile
     if extra > 0:
         allow = job.terms.allow_unknown_quota
         ledger.take(connection, account, extra, now=event.at, allow_unknown=allow)
-    connection.execute(sa.update(job_table).where(*mine).values(_row(after)))
+    connection.execute(_MOVE, mine | _row(after))
     _write_event(connection, job, after, event, by)
     priced.unlock(job, after)
     if isinstance(event, Placed):
@@ -145,11 +177,8 @@ def progress(library: Library, job: DownloadJob) -> None:
         LibraryLocked: another process moved the job meanwhile.
     """
     with library.write() as connection:
-        noted = connection.execute(
-            sa.update(job_table)
-            .where(job_table.c.id == job.id, job_table.c.revision == job.revision)
-            .values(bytes_done=job.bytes_done, state=_state(job))
-        )
+        mine = {"job_id": job.id, "known": job.revision}
+        noted = connection.execute(_MOVE, mine | {"bytes_done": job.bytes_done, "state": _state(job)})
     if noted.rowcount != 1:
         raise _moved(job)
 
@@ -160,9 +189,8 @@ def confirm(library: Library, job: DownloadJob) -> None:
     Raises:
         LibraryLocked: another process moved the job meanwhile.
     """
-    query = sa.select(job_table.c.revision).where(job_table.c.id == job.id)
     with library.read() as connection:
-        if connection.execute(query).scalar_one_or_none() != job.revision:
+        if connection.execute(_REVISION, {"job_id": job.id}).scalar_one_or_none() != job.revision:
             raise _moved(job)
 
 
@@ -173,22 +201,10 @@ def _moved(job: DownloadJob) -> LibraryLocked:
 def claim(library: Library, ids: Collection[str], *, owner: str, now: datetime) -> list[DownloadJob]:
     """Take over those of the jobs that nobody works on: one conditional update each."""
     with library.write() as connection:
-        owners = connection.execute(sa.select(job_table.c.lease_owner).distinct()).scalars()
-        dead = [name for name in owners if name and is_dead(name)]
+        dead = [name for name in connection.execute(_OWNERS).scalars() if name and is_dead(name)]
         now = lease_time(connection, now)
-        free = sa.or_(
-            job_table.c.lease_owner.is_(None),
-            job_table.c.lease_owner == owner,
-            job_table.c.lease_until < now,
-            job_table.c.lease_owner.in_(dead),
-        )
-        mine = connection.execute(
-            sa.update(job_table)
-            .where(job_table.c.id.in_(list(ids)), job_table.c.status.not_in(_FINAL), free)
-            .values(lease_owner=owner, lease_until=now + LEASE)
-            .returning(job_table.c.id)
-        ).scalars()
-        taken = list(mine)
+        asked = {"ids": list(ids), "owner": owner, "now": now, "until": now + LEASE, "dead": dead}
+        taken = list(connection.execute(_CLAIM, asked).scalars())
     return load(library, taken) if taken else []
 
 
@@ -230,7 +246,7 @@ def owner_of(library: Library, job_id: str) -> str | None:
 
 def load(library: Library, ids: Collection[str]) -> list[DownloadJob]:
     """Jobs by id, in the order they were made."""
-    return _find(library, job_table.c.id.in_(list(ids)))
+    return _found(library, _JOBS.where(_BY_ID), ids=list(ids))
 
 
 def get(library: Library, job_id: str) -> DownloadJob:
@@ -239,7 +255,7 @@ def get(library: Library, job_id: str) -> DownloadJob:
     Raises:
         Misused: there is none, or more than one.
     """
-    found = _find(library, job_table.c.id.startswith(job_id, autoescape=True))
+    found = _found(library, _JOBS.where(job_table.c.id.startswith(job_id, autoescape=True)))
     if len(found) != 1:
         problem = "There is no job" if not found else f"{len(found)} jobs begin with"
         raise Misused(f"{problem} {job_id!r}.", hint="`planet-assets jobs list` shows them.", argument="job")
@@ -248,7 +264,7 @@ def get(library: Library, job_id: str) -> DownloadJob:
 
 def unfinished(library: Library) -> list[DownloadJob]:
     """Every job that is not final."""
-    return _find(library, job_table.c.status.not_in(_FINAL))
+    return _found(library, _JOBS.where(_UNFINISHED))
 
 
 def unfinished_keys(library: Library) -> dict[Purchase, str]:
@@ -261,10 +277,10 @@ def listed(
     library: Library, *, status: Collection[str] = (), batch_id: str | None = None, limit: int | None = None
 ) -> list[DownloadJob]:
     """Jobs, newest batch last; filtered by status words or batch."""
-    conditions: list[sa.ColumnElement[bool]] = [job_table.c.status.in_(list(status))] if status else []
+    query = _JOBS.where(job_table.c.status.in_(list(status))) if status else _JOBS
     if batch_id is not None:
-        conditions.append(job_table.c.batch_id == batch_id)
-    found = _find(library, *conditions)
+        query = query.where(job_table.c.batch_id == batch_id)
+    found = _found(library, query)
     return found if limit is None else found[-limit:]
 
 
@@ -285,10 +301,8 @@ def history(library: Library, job_id: str) -> list[Event]:
 
 
 def _unfinished_keys(connection: sa.Connection) -> dict[Purchase, str]:
-    columns = (job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type, job_table.c.state, job_table.c.id)
-    found = connection.execute(sa.select(*columns).where(job_table.c.status.not_in(_FINAL)))
     moving = {}
-    for item_type, scene_id, asset_type, text, job_id in found:
+    for item_type, scene_id, asset_type, text, job_id in connection.execute(_MOVING):
         state = json.loads(text)
         key = (item_type, scene_id, asset_type)
         moving[purchase(key, state["route"], state["roi_wkt"], state.get("tools", ""))] = job_id
@@ -299,23 +313,20 @@ def _is_moving(job: DownloadJob, moving: Mapping[Purchase, str]) -> bool:
     return job.purchase in moving or (*job.key, "") in moving
 
 
-def _find(library: Library, *conditions: sa.ColumnElement[bool]) -> list[DownloadJob]:
-    order = (job_table.c.created_at, job_table.c.batch_id, job_table.c.position)
-    query = sa.select(job_table.c.state, job_table.c.account).where(*conditions).order_by(*order)
+def _found(library: Library, query: sa.Select[Any], **asked: Any) -> list[DownloadJob]:
     with library.read() as connection:
-        return [_job(json.loads(state) | {"account": account}) for state, account in connection.execute(query)]
+        return [_job(json.loads(state) | {"account": account}) for state, account in connection.execute(query, asked)]
 
 
 def _write_event(connection: sa.Connection, before: DownloadJob, after: DownloadJob, happened: Event, by: str) -> None:
-    connection.execute(
-        sa.insert(event_table).values(
-            job_id=after.id,
-            revision=after.revision,
-            at=happened.at,
-            kind=type(happened).__name__,
-            payload=json.dumps(event_to_json(happened)),
-        )
-    )
+    row = {
+        "job_id": after.id,
+        "revision": after.revision,
+        "at": happened.at,
+        "kind": type(happened).__name__,
+        "payload": json.dumps(event_to_json(happened)),
+    }
+    connection.execute(_WRITE_EVENT, row)
     entries = charges.entries(before, happened)
     ledger.write(
         connection, after.account, entries, at=happened.at, job_id=after.id, batch_id=after.batch_id, by=by or "library"
@@ -339,13 +350,17 @@ def _row(job: DownloadJob) -> dict[str, Any]:
     }
 
 
+_NAMES = tuple(field.name for field in fields(DownloadJob))
 _TIMES = frozenset(field.name for field in fields(DownloadJob) if "datetime" in str(field.type))
+_PARTS = frozenset(("terms", "clipping"))
 
 
 def _state(job: DownloadJob) -> str:
-    values = asdict(job)
+    values = {name: getattr(job, name) for name in _NAMES}
     for name in _TIMES:
         values[name] = values[name].isoformat() if values[name] is not None else None
+    for name in _PARTS:
+        values[name] = asdict(values[name]) if values[name] is not None else None
     return json.dumps({**values, "status": job.status.value})
 
 

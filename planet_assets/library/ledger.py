@@ -26,6 +26,14 @@ from planet_assets.rules.charges import TOLERANCE_KM2, Entry
 
 _HELD = sa.func.coalesce(sa.func.sum(ledger.c.held_km2), 0.0)
 _SPENT = sa.func.coalesce(sa.func.sum(ledger.c.spent_km2), 0.0)
+_MINE = ledger.c.account == sa.bindparam("whose")
+_SINCE = ledger.c.at >= sa.bindparam("since")
+_HELD_NOW = sa.select(_HELD).where(_MINE)
+_SPENT_SINCE = sa.select(_SPENT).where(_MINE, _SINCE)
+_OURS_SINCE = _SPENT_SINCE.where(ledger.c.kind != "adjust")
+_QUOTA = sa.select(quota).where(quota.c.account == sa.bindparam("whose"))
+_TOUCH = sa.update(quota).where(quota.c.account == sa.bindparam("whose")).values(revision=quota.c.revision + 1)
+_APPEND = sa.insert(ledger)
 
 
 def declare(library: Library, info: QuotaInfo) -> None:
@@ -67,7 +75,7 @@ def write(connection: sa.Connection, account: str, entries: Iterable[Entry], *, 
         for entry in entries
     ]
     if rows:
-        connection.execute(sa.insert(ledger), rows)
+        connection.execute(_APPEND, rows)
 
 
 def take(connection: sa.Connection, account: str, km2: float, *, now: datetime, allow_unknown: bool = False) -> None:
@@ -148,8 +156,7 @@ def rows(library: Library, *, account: str | None = None, since: datetime | None
 
 def hold_account(connection: sa.Connection, account: str) -> None:
     """Make the account's row if it is missing, and hold it: the next statement then sees every earlier commit."""
-    touched = sa.update(quota).where(quota.c.account == account).values(revision=quota.c.revision + 1)
-    if connection.execute(touched).rowcount:
+    if connection.execute(_TOUCH, {"whose": account}).rowcount:
         return
     values = {
         "account": account,
@@ -160,11 +167,11 @@ def hold_account(connection: sa.Connection, account: str) -> None:
         "revision": 0,
     }
     connection.execute(upsert(connection, quota).values(values).on_conflict_do_nothing())
-    connection.execute(touched)
+    connection.execute(_TOUCH, {"whose": account})
 
 
 def _info(connection: sa.Connection, account: str, now: datetime) -> QuotaInfo:
-    row = connection.execute(sa.select(quota).where(quota.c.account == account)).mappings().one_or_none()
+    row = connection.execute(_QUOTA, {"whose": account}).mappings().one_or_none()
     info = QuotaInfo(account=account)
     if row is not None:
         info = replace(
@@ -180,10 +187,9 @@ def _info(connection: sa.Connection, account: str, now: datetime) -> QuotaInfo:
             as_of=row["as_of"],
         )
     info = allowance.renewed(info, now)
-    mine = ledger.c.account == account
-    held = connection.execute(sa.select(_HELD).where(mine)).scalar_one()
+    held = connection.execute(_HELD_NOW, {"whose": account}).scalar_one()
     since = allowance.pending_since(info, now)
-    spent = connection.execute(sa.select(_SPENT).where(mine, ledger.c.at >= since)).scalar_one()
+    spent = connection.execute(_SPENT_SINCE, {"whose": account, "since": since}).scalar_one()
     known = allowance.with_pending(info, float(held), float(spent))
     stated = budget_rows.stated(connection, account)
     return replace(known, budgets=budgets.rooms(stated, known, float(held), _ours(connection, account, now)))
@@ -191,9 +197,8 @@ def _info(connection: sa.Connection, account: str, now: datetime) -> QuotaInfo:
 
 def _ours(connection: sa.Connection, account: str, now: datetime) -> dict[str, float]:
     """km² that our scripts have spent since the day and the week began."""
-    query = sa.select(_SPENT).where(ledger.c.account == account, ledger.c.kind != "adjust")
     return {
-        name: float(connection.execute(query.where(ledger.c.at >= since)).scalar_one())
+        name: float(connection.execute(_OURS_SINCE, {"whose": account, "since": since}).scalar_one())
         for name, since in budgets.starts(now).items()
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -307,7 +307,8 @@ EVENTS: dict[str, type[Event]] = {
 
 def event_to_json(event: Event) -> dict[str, Any]:
     """The event's fields, times as ISO 8601 text; the kind is stored beside it."""
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(event).items()}
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def event_from_json(kind: str, payload: dict[str, Any]) -> Event:

@@ -562,7 +562,7 @@ def _walk(turns: int) -> None:
 
 
 def test_no_history_spends_unseen() -> None:
-    _walk(10_000)
+    _walk(20_000)
 
 
 @pytest.mark.soak
