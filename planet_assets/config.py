@@ -405,13 +405,3 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def asset_tracking_disabled() -> bool:
-    """True when `DISABLE_ASSET_TRACKING` is set to something but 0, no or false."""
-    return os.environ.get("DISABLE_ASSET_TRACKING", "").strip().lower() not in ("", "0", "no", "false")
-
-
-def asset_metadata_file() -> str | None:
-    """The name that `ASSET_METADATA_FILE` gives to the file of an AssetTracker."""
-    return os.environ.get("ASSET_METADATA_FILE", "").strip() or None

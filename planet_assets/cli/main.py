@@ -26,6 +26,10 @@ COMMANDS = {
     "sync": ("track_cmds:sync", "The weekly job: search, compare, fetch only what is new."),
     "resume": ("fetch_cmds:resume", "Finish what was interrupted."),
     "track": ("track_cmds:track", "What is new, modified or gone in a listing since the last time."),
+    "metadir": (
+        "metadir_cmds:metadir",
+        "Metadata of remote files and local state, as mmmeta keeps them.",
+    ),
     "clip": ("clip_cmds:clip", "Clip any raster to a region; no library, no network."),
     "order": ("order_cmds:order", "Place orders, after a yes, and return; collect fetches."),
     "collect": ("order_cmds:collect", "Fetch what orders have brought by now."),

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from planet_assets import config
+from planet_assets.compat import environment
 from planet_assets.exceptions import DiskProblem, Misused
 from planet_assets.flow.clock import RealClock
 from planet_assets.library.jsonfile import JsonFile, write_whole
@@ -43,7 +43,7 @@ class AssetTracker:
         Raises:
             Misused: the name leads out of the folder.
         """
-        name = metadata_file or config.asset_metadata_file() or DEFAULT_FILE
+        name = metadata_file or environment.asset_metadata_file() or DEFAULT_FILE
         if Path(name).name != name:
             raise Misused(f"metadata_file is a name in storage_dir, not a path: {name}", argument="metadata_file")
         self.storage_dir = Path(storage_dir)
@@ -267,7 +267,7 @@ class AssetTracker:
 
 def is_tracking_disabled() -> bool:
     """True when the environment says `DISABLE_ASSET_TRACKING=1`."""
-    return config.asset_tracking_disabled()
+    return environment.asset_tracking_disabled()
 
 
 def _succeeding(before: AssetRecord | None, record: AssetRecord) -> AssetRecord:
