@@ -48,6 +48,8 @@ class Carrier:
     """Downloads side by side; the setting's word otherwise."""
     enough: Callable[[DownloadJob], bool] | None = None
     """When a job is left to itself before its end; None for never."""
+    spends_again: bool = False
+    """With nobody to ask: True to go on where that costs more than was confirmed, False to end the job instead."""
 
     async def carry_out(self, plan: Plan, *, allow_unknown: bool) -> JobList:
         """Ask, reserve, fetch, verify, cut, place; jobs in the order given."""
@@ -138,7 +140,7 @@ class Carrier:
     async def _agrees_to_more(self, job: DownloadJob, km2: float) -> bool:
         """Ask about cost that nobody has confirmed; with nobody to ask, agree only where the caller said so."""
         if self.hook is None:
-            return True
+            return self.spends_again
         quota, [item] = await self.wires.quota(), items_from((await self.wires.features(job))[:1])
         now = self.wires.clock.now()
         return (await decide(replan.extra_plan(job, km2, item, quota, now), self.hook, now)).proceed

@@ -150,7 +150,7 @@ class Desk:
         if jobs is not None:
             wanted = {job if isinstance(job, str) else job.id for job in jobs}
             left = [job for job in left if job.id in wanted]
-        carrier = self._carrier(max_concurrent, self._hook(confirm), enough=must_wait)
+        carrier = self._carrier(max_concurrent, self._hook(confirm), enough=must_wait, spends_again=True)
         return await carrier.resume(left, named=jobs is not None)
 
     async def list_orders(self) -> list[Order]:
@@ -194,6 +194,8 @@ class Desk:
         max_concurrent: int | None,
         hook: Hook | None,
         enough: Callable[[DownloadJob], bool] | None = None,
+        *,
+        spends_again: bool = False,
     ) -> Carrier:
         return Carrier(
             wires=self._wires,
@@ -202,4 +204,5 @@ class Desk:
             show=self.show_progress,
             max_concurrent=max_concurrent,
             enough=enough,
+            spends_again=spends_again,
         )

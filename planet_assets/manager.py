@@ -234,7 +234,7 @@ class AssetManager(Chooser):
         Args:
             plan: what to do.
             confirm: True to ask `get_user_confirmation`, a hook to ask that, False to ask nobody. The quota is checked
-                in every case.
+                in every case, and a job that would cost more than the plan says ends instead.
             allow_unknown_quota: True to go on when nobody can tell the quota; the setting's word otherwise.
             max_concurrent: downloads side by side; the setting's word otherwise.
 
@@ -273,7 +273,7 @@ class AssetManager(Chooser):
             output_dir: folder for the files.
             clip_to_roi: cut to this: shapely, GeoJSON, WKT, the path of a vector file, or True with `roi=`.
             clipping_config: `buffer_meters output_format compression create_overview extent clip_to_roi`.
-            confirm_download: False to skip the question, never the quota check.
+            confirm_download: False to skip the question, never the quota check; no more is spent than the plan says.
             max_concurrent: downloads side by side.
             roi: region of interest; scenes outside it are left out.
             delivery: "auto" (with an ROI to cut to the cheaper route of each scene, else whole scenes), "data" (whole
@@ -330,7 +330,7 @@ class AssetManager(Chooser):
         if jobs is not None:
             wanted = {job if isinstance(job, str) else job.id for job in jobs}
             left = [job for job in left if job.id in wanted]
-        carrier = self._carrier(max_concurrent, self._hook(confirm))
+        carrier = self._carrier(max_concurrent, self._hook(confirm), spends_again=True)
         return await carrier.resume(left, named=jobs is not None)
 
     async def retry_failed_downloads(

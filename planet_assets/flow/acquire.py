@@ -164,7 +164,7 @@ class Acquire:
             raise Declined(
                 f"Going on may charge {extra:,.2f} km² more than the {job.agreed_km2:,.2f} km² that were agreed to "
                 f"({job.spent_km2:,.2f} km² are spent).",
-                hint="Retry the job to be asked, or resume with the permission to spend it again.",
+                hint="Retry the job: the plan of the retry counts that charge, and asks.",
             )
         return FetchStarting(at=self.clock.now(), resuming=resuming, consented_km2=extra)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from planet_assets.library import ground
 from planet_assets.library.engine import Library, alone, upsert
 from planet_assets.library.schema import job, kv, ledger, queue, quota
 
@@ -73,7 +74,7 @@ def adopt(library: Library, key_digest: str, account: str) -> None:
 
 
 def merge(library: Library, source: str, target: str) -> int:
-    """Move what a provisional account holds into another: rows, jobs, queue, what was declared, budgets; all or none.
+    """Move what a provisional account holds into another: rows, jobs, queue, ground, declared, budgets; all or none.
 
     No balance changes but whose it is. Returns how many ledger rows moved.
     """
@@ -85,6 +86,7 @@ def merge(library: Library, source: str, target: str) -> int:
         # what the account has counted under the same key stays behind, or it would be counted twice
         new = sa.or_(ledger.c.key.is_(None), ledger.c.key.not_in(counted))
         moved = connection.execute(sa.update(ledger).where(ledger.c.account == source, new).values(account=target))
+        ground.move(connection, source, target)
         known = sa.select(quota.c.account).where(quota.c.account == target)
         mine = quota.c.account == source
         if connection.execute(known).first() is None:

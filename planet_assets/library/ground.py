@@ -9,8 +9,9 @@ paid for is taken back. So the ledger is never below the bill, whatever is lost 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -37,6 +38,26 @@ def price_now(library: Library, job: DownloadJob) -> float | None:
         return None
     with library.read() as connection:
         return _price(connection, job)
+
+
+def merge(connection: sa.Connection, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Add what another library knows to be unlocked; returns how many of its rows brought ground."""
+    import shapely
+
+    brought = 0
+    for row in rows:
+        theirs = shapely.from_wkb(row["wkb"])
+        if not shapely.covers(_unlocked(connection, row["account"], row["term"]), theirs):
+            _add(connection, row["account"], row["term"], theirs)
+            brought += 1
+    return brought
+
+
+def move(connection: sa.Connection, source: str, target: str) -> None:
+    """What one account has unlocked is another's: they are one subscription."""
+    rows = connection.execute(sa.select(ground_table).where(ground_table.c.account == source)).mappings().all()
+    merge(connection, [{**row, "account": target} for row in rows])
+    connection.execute(sa.delete(ground_table).where(ground_table.c.account == source))
 
 
 def other_types(library: Library, item_type: str, scene_id: str) -> dict[str, bool]:
@@ -75,12 +96,7 @@ class Priced:
             return
         import shapely
 
-        term = {"account": after.account, "term": job.terms.term}
-        union = shapely.union(_unlocked(self._connection, **term), shapely.from_wkt(mine))
-        where = (ground_table.c.account == after.account, ground_table.c.term == job.terms.term)
-        values = {"wkb": shapely.to_wkb(union), "revision": ground_table.c.revision + 1}
-        if not self._connection.execute(sa.update(ground_table).where(*where).values(values)).rowcount:
-            self._connection.execute(sa.insert(ground_table).values(**term, wkb=values["wkb"], revision=0))
+        _add(self._connection, after.account, job.terms.term, shapely.from_wkt(mine))
 
     def _in_order(self, job: DownloadJob, event: OrderPlacing) -> OrderPlacing:
         """Items of one order are charged together, so ground they share is counted with the first of them."""
@@ -116,6 +132,16 @@ def _price(connection: sa.Connection, job: DownloadJob) -> float:
     from planet_assets.rules.tariff import new_km2
 
     return new_km2(shapely.from_wkt(mine), _unlocked(connection, job.account, job.terms.term))
+
+
+def _add(connection: sa.Connection, account: str, term: str, more: BaseGeometry) -> None:
+    import shapely
+
+    wkb = shapely.to_wkb(shapely.union(_unlocked(connection, account, term), more))
+    where = (ground_table.c.account == account, ground_table.c.term == term)
+    values = {"wkb": wkb, "revision": ground_table.c.revision + 1}
+    if not connection.execute(sa.update(ground_table).where(*where).values(values)).rowcount:
+        connection.execute(sa.insert(ground_table).values(account=account, term=term, wkb=wkb, revision=0))
 
 
 def _unlocked(connection: sa.Connection, account: str, term: str) -> BaseGeometry:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.exceptions import DiskProblem, LibraryLocked, Misused
-from planet_assets.library import schema
+from planet_assets.library import ground, schema
 from planet_assets.library.engine import Library, alone, is_dead, upsert
 
 
@@ -124,6 +124,7 @@ def _merged(library: Library, other: Library) -> dict[str, int]:
         counts["copy"] = _copies(connection, rows["site"], rows["copy"])
         counts["job"] = _jobs(connection, rows["job"])
         counts["event"] = _absent(connection, schema.event, rows["event"], lambda row: (row["job_id"], row["revision"]))
+        counts["ground"] = ground.merge(connection, rows["ground"])
         counts["ledger"] = _ledger(connection, rows["ledger"])
     return counts
 

@@ -48,7 +48,8 @@ TOLERANCE_KM2 = 1e-6
 
 REPEAT_EACH = "repeat=each (assumed)"
 REPEAT_ONCE = "repeat=once (declared)"
-ORDERED = "order accepted: area inside the clip (confirmed)"
+WHOLE = "full footprint (confirmed)"
+CLIPPED = "area inside the clip (confirmed)"
 NEW_GROUND = "aum: ground not unlocked yet (confirmed)"
 FIRST_TYPE = "types=first (declared)"
 PAID_BEFORE = "paid for by another start (confirmed)"
@@ -168,7 +169,7 @@ def entries(job: DownloadJob, event: Event) -> list[Entry]:
     """The ledger rows that `event` causes for `job` as it was before; areas of 0 cause none."""
     match event:
         case Created(km2=km2):
-            rows = [reserve(km2, "full footprint (confirmed)")]
+            rows = [reserve(km2, _area_rule(job))]
         case FetchStarting(resuming=True):
             stake = resume_stake_km2(job, event.km2)
             rows = [reserve(max(0.0, stake - job.held_km2), "held while resuming (assumed)")]
@@ -247,8 +248,14 @@ def _paid_before(job: DownloadJob, rows: list[Entry], exact_km2: float | None) -
 
 
 def _ordered(job: DownloadJob, event: OrderPlacing) -> list[Entry]:
-    rule = NEW_GROUND if job.ground_wkt is not None else ORDERED
+    rule = f"order accepted: {_area_rule(job)}"
     return [reserve(needs_room_km2(job, event), rule), commit(placing_km2(job, event), rule)]
+
+
+def _area_rule(job: DownloadJob) -> str:
+    if job.ground_wkt is not None:
+        return NEW_GROUND
+    return CLIPPED if job.route == "orders" and job.roi_wkt is not None else WHOLE
 
 
 def _settle(job: DownloadJob, *, charged: bool) -> Entry:

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import making
 import pytest
+import shapely
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from shapely.geometry import box
 
 from planet_assets.exceptions import Misused
-from planet_assets.library import accounts, copies, items, schema
+from planet_assets.library import accounts, copies, ground, items, saving, schema
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import HEAD, Library
 from planet_assets.library.migrations import upgrade
@@ -179,3 +181,19 @@ def test_a_damaged_file_is_said_to_be(tmp_path, damage):
             opened.close()
     assert str(path) in str(said.value) and said.value.hint
     assert path.read_bytes() == left
+
+
+def test_ground_that_was_unlocked_moves_and_merges_with_the_rest(library, tmp_path):
+    west, both = box(9, 45, 9.1, 45.1), box(9, 45, 9.2, 45.1)
+    other = Library(tmp_path / "other.db")
+    for library_, account, ground_ in ((library, "key:old", west), (other, "us", both)):
+        row = {"account": account, "term": "2025", "wkb": shapely.to_wkb(ground_), "revision": 0}
+        with library_.write() as connection:
+            connection.execute(sa.insert(schema.ground).values(row))
+    accounts.merge(library, "key:old", "us")
+    assert ground.unlocked(library, "us", "2025").equals(west)
+    assert ground.unlocked(library, "key:old", "2025").is_empty
+    other.close()
+    assert saving.merge(library, tmp_path / "other.db")["ground"] == 1
+    assert ground.unlocked(library, "us", "2025").equals(both)
+    assert saving.merge(library, tmp_path / "other.db")["ground"] == 0

@@ -45,7 +45,7 @@ def _process(sandbox: RunningSandbox, folder: Path, what: str, environment: dict
 
 def _finish(sandbox: RunningSandbox, folder: Path, environment: dict[str, str]) -> None:
     with _process(sandbox, folder, "resume", environment) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
     assert process.returncode == 0
 
 
@@ -126,7 +126,7 @@ def test_two_processes_on_one_plan_fetch_each_asset_once(
     pair = [_process(sandbox, tmp_path, "download", environment) for _ in range(2)]
     for process in pair:
         with process:
-            process.communicate(timeout=60)
+            process.communicate(timeout=200)
         assert process.returncode == 0
     library = Library(tmp_path / "library.db")
     jobs = job_rows.listed(library)

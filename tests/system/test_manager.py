@@ -661,6 +661,23 @@ async def test_a_charge_beyond_what_was_confirmed_is_asked_for(
     assert job.status is S.COMPLETED and len(sandbox.charges()) == 2
 
 
+@awaited
+async def test_with_nobody_to_ask_no_more_is_spent_than_the_plan_said(
+    sandbox: RunningSandbox, make: Any, tmp_path: Path
+) -> None:
+    manager = make(sandbox, max_concurrent_downloads=1)
+    unasked = {"output_dir": tmp_path / "out", "confirm_download": False}
+    sandbox.fault("slow", rate=200_000.0)
+    work = manager.activate_and_download_assets(scenes(1), [ANALYTIC], **unasked)
+    await _cut_short(manager, work, lambda job: job.bytes_done > 0)
+    sandbox.mend()
+    for path in (tmp_path / "out").iterdir():
+        path.unlink()
+    [job] = await manager.activate_and_download_assets(scenes(1), [ANALYTIC], **unasked)
+    assert job.status is S.FAILED and "more than" in job.error_message
+    assert len(sandbox.charges()) == 1
+
+
 # Faults
 
 

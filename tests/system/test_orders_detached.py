@@ -54,7 +54,10 @@ def test_orders_are_placed_and_collected_hours_later(desk: Desk, sandbox: Runnin
     again = desk.run("order", *wanted)
     assert again.code == 0, again.err
     sandbox.mend()
-    done = desk.run("collect")
+    for _ in range(20):  # Planet takes its time, and a slow machine more of it
+        done = desk.run("collect")
+        if done.code != 5:
+            break
     assert done.code == 0, done.err
     jobs = done.json()["jobs"]
     assert [job["status"] for job in jobs] == ["completed"] * 4
