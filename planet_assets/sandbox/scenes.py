@@ -27,6 +27,8 @@ TRUE_PIXEL_M = 3.0
 SAMPLES = (16, 24)
 """Points along and across the track from which an item's percents are counted."""
 SAMPLE_DETAIL_M = 3000.0
+PARTS = 16
+"""Parts of a region that are looked at one by one."""
 LOWEST_SUN = 5.0
 """Degrees below which nothing is imaged."""
 UDM2_SINCE = datetime(2018, 8, 1, tzinfo=UTC)
@@ -52,12 +54,19 @@ def make_scenes(
     touches = prep(roi).intersects
     found = [
         (frame, footprint)
-        for frame in frames_near(roi.bounds, start, end, seed)
+        for frame in _frames_near(roi, start, end, seed)
         if touches(footprint := split_at_antimeridian(Polygon(corners(frame))))
     ]
     found.sort(key=lambda pair: (pair[0].acquired, pair[0].id))
     features = (_feature(frame, footprint, pixel_size_m) for frame, footprint in found)
     return [feature for feature in features if feature is not None]
+
+
+def _frames_near(roi: BaseGeometry, start: datetime, end: datetime, seed: int) -> dict[Frame, None]:
+    """Each once. Parts are looked at one by one: bounds over the antimeridian would be those of the whole Earth."""
+    parts = getattr(roi, "geoms", [roi])
+    bounds = {part.bounds for part in parts} if len(parts) <= PARTS else {roi.bounds}
+    return {frame: None for one in sorted(bounds) for frame in frames_near(one, start, end, seed)}
 
 
 class Catalog:
