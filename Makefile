@@ -1,13 +1,16 @@
 # Everything sets itself up: a venv, the pinned packages, and what a test needs.
 PY := .venv/bin/python
 
+# Hundreds of tests start a process; without compiled modules each would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test soak bench docs lint setup pins
 
 demo: setup
 	@.venv/bin/planet-assets demo
 
 test: setup
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not soak"
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 soak: setup
 	@$(PY) -m pytest -n 2 --dist loadfile -m soak --timeout 7200

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from postgres import Cluster
 
 
+LONGEST = ("test_money", "test_crash", "test_docs", "test_orders_detached", "test_cli_fetch", "test_wiki")
+"""Files that take longest begin first, so that no worker is left alone with one of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; the order within a file stays."""
+    turn = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turn.get(item.path.stem, len(turn)))
+
+
 @contextlib.contextmanager
 def _needed() -> Iterator[None]:
     """A server that cannot be had fails in CI and skips elsewhere."""
