@@ -40,6 +40,7 @@ MORE_NAMES = {
     ],
     "planet_assets.raster.clip": ["clip", "Cut"],
     "planet_assets.raster.quicklook": ["quicklook"],
+    "planet_assets.raster.usable": ["UsableMask"],
     "planet_assets.model.job": ["JobList"],
     "planet_assets.model.plan": ["Verdict", "Want", "WantImpact"],
     "planet_assets.model.selection": ["PeriodCover"],

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from planet_assets.model.quota import QuotaInfo
     from planet_assets.model.selection import Selection
     from planet_assets.planet.auth import PlanetAuth
+    from planet_assets.raster.usable import usable_mask
     from planet_assets.rules.cover import select_scenes
     from planet_assets.utils import calculate_area_km2
 
@@ -46,6 +47,7 @@ _HOMES = {
     "Settings": "config",
     "calculate_area_km2": "utils",
     "select_scenes": "rules.cover",
+    "usable_mask": "raster.usable",
 }
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "__version__",
     "calculate_area_km2",
     "select_scenes",
+    "usable_mask",
 ]
 
 

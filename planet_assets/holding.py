@@ -10,8 +10,10 @@ from typing import Any
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import exporting, holdings
 from planet_assets.flow.adopt_files import adopt_folder
+from planet_assets.flow.masking import clear_shares
 from planet_assets.library import saving
 from planet_assets.library.engine import Library
+from planet_assets.model.clearness import ClearShare
 from planet_assets.model.holdings import Adopted, Cleaned, Stats, Verified
 from planet_assets.model.ports import Clock
 
@@ -102,6 +104,25 @@ class Holdings:
         where = None if folder is None else Path(folder).expanduser().absolute()
         region = None if roi is None else roi_of(roi)
         return exporting.stacked(self.library, asset_type, ids=scenes, roi=region, folder=where)
+
+    def clear_shares(
+        self,
+        roi: Any,
+        *,
+        scenes: Collection[str] = (),
+        classes: Collection[str] = ("clear",),
+        min_confidence: int = 0,
+    ) -> dict[str, ClearShare]:
+        """How clear each scene is over a region, exactly, by the UDM2 that is held of it; `select(clear=)` takes it.
+
+        Args:
+            roi: region, in any form.
+            scenes: ids; every scene of which a UDM2 is held otherwise. Those that do not touch the region are left out.
+            classes: what counts as clear, of clear, snow, shadow, light_haze, heavy_haze, cloud.
+            min_confidence: least confidence of the class, per cent.
+        """
+        now, region = self.clock.now(), roi_of(roi)
+        return clear_shares(self.library, region, now, ids=scenes, classes=classes, min_confidence=min_confidence)
 
     def remove(self, what: Iterable[str | Path], *, dry_run: bool = False) -> list[Path]:
         """Delete held files, by path or scene; jobs and charges stay, and a plan that fetches them again says so.

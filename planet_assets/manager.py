@@ -272,7 +272,7 @@ class AssetManager(Chooser):
             asset_types: what to fetch of each scene.
             output_dir: folder for the files.
             clip_to_roi: cut to this: shapely, GeoJSON, WKT, the path of a vector file, or True with `roi=`.
-            clipping_config: `buffer_meters output_format compression create_overview extent clip_to_roi`.
+            clipping_config: `buffer_meters output_format compression create_overview extent mask_unusable clip_to_roi`.
             confirm_download: False to skip the question, never the quota check; no more is spent than the plan says.
             max_concurrent: downloads side by side.
             roi: region of interest; scenes outside it are left out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from planet_assets.cli.output import Face
 @click.option("--roi", required=True, metavar="ROI", help=REGION)
 @click.option("--output", "-o", required=True, metavar="OUT", help="The file to make.")
 @clipping_options
+@click.option("--udm2", metavar="FILE", help="The UDM2 to mask by; else it is looked for beside the file.")
 @click.option("--overwrite", is_flag=True, help="Replace the output file when it is there already.")
-def clip(source: str, roi: str, output: str, overwrite: bool, **typed: Any) -> int:
+def clip(source: str, roi: str, output: str, overwrite: bool, udm2: str | None, **typed: Any) -> int:
     """Clip a GeoTIFF to a region, on its own grid: no library, no key, no network."""
     from planet_assets.export.vector import roi_of
     from planet_assets.flow.cutting import read_clipping
@@ -29,12 +31,13 @@ def clip(source: str, roi: str, output: str, overwrite: bool, **typed: Any) -> i
 
     face = Face.current()
     how = read_clipping(scenes.clipping_config(**typed))
-    cut = cut_raster(source, Path(output), roi_of(scenes.read_region(roi)), how, overwrite=overwrite)
+    cut = cut_raster(source, Path(output), roi_of(scenes.read_region(roi)), how, udm2=udm2, overwrite=overwrite)
+    clear = "" if math.isnan(cut.clear_share) else f", {cut.clear_share:.0%} of that clear"
     face.show(
         asdict(cut),
         lambda: (
             f"{cut.path}: {cut.width_px} x {cut.height_px} pixels, {human_bytes(cut.bytes)}, "
-            f"{cut.inside_share:.0%} inside the region"
+            f"{cut.inside_share:.0%} inside the region{clear}"
         ),
     )
     return Code.OK

@@ -83,6 +83,7 @@ def job_document(job: DownloadJob) -> dict[str, Any]:
         "clipped_file": job.clipped_file_path,
         "order": job.order_id,
         "clip_outcome": job.clip_outcome,
+        "clear_share": job.clear_share,
         "held_already": job.held_copy is not None,
         "size_bytes": job.size_bytes,
         "bytes_done": job.bytes_done,

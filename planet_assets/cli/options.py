@@ -96,6 +96,7 @@ clipping_options = together(
     click.option("--cog", is_flag=True, help="The same as --format COG."),
     click.option("--overviews", is_flag=True, help="Add overviews."),
     click.option("--extent", type=click.Choice(["window", "tiles"]), help="Exact pixels, or whole source tiles."),
+    click.option("--mask-unusable", is_flag=True, help="Set to nodata what the scene's UDM2 does not call clear."),
 )
 
 request_options = together(

@@ -35,6 +35,7 @@ class Wish:
     cog: bool
     overviews: bool
     extent: str | None
+    mask_unusable: bool
     directory: str | None
     delivery: str | None
     tools: tuple[str, ...]
@@ -72,7 +73,13 @@ class Wish:
     def clipping(self) -> dict[str, Any]:
         """The wiki's clipping_config."""
         return clipping_config(
-            self.buffer_m, self.compression, self.output_format, self.overviews, self.extent, cog=self.cog
+            self.buffer_m,
+            self.compression,
+            self.output_format,
+            self.overviews,
+            self.extent,
+            cog=self.cog,
+            mask_unusable=self.mask_unusable,
         )
 
     def plan(self, manager: AssetManager) -> Plan | None:
@@ -119,6 +126,7 @@ def clipping_config(
     extent: str | None,
     *,
     cog: bool = False,
+    mask_unusable: bool = False,
 ) -> dict[str, Any]:
     """The options for cutting under the names of `clipping_config`, those that were given."""
     given = {
@@ -127,6 +135,7 @@ def clipping_config(
         "output_format": "COG" if cog else output_format,
         "create_overview": overviews or None,
         "extent": extent,
+        "mask_unusable": mask_unusable or None,
     }
     return {name: value for name, value in given.items() if value is not None}
 

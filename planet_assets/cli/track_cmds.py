@@ -75,7 +75,8 @@ def sync(saved: str, clip: str | None, directory: str | None, **typed: Any) -> i
 
     face = Face.current()
     names = ("buffer_m", "compression", "output_format", "overviews", "extent")
-    clipping = scenes.clipping_config(*(typed[name] for name in names), cog=typed["cog"])
+    flags = {name: typed[name] for name in ("cog", "mask_unusable")}
+    clipping = scenes.clipping_config(*(typed[name] for name in names), **flags)
     if clipping and not clip:
         raise click.UsageError("Options for cutting need --clip.")
     yes = typed["yes"]

@@ -23,7 +23,6 @@ from planet_assets.exceptions import (
     Gone,
     LinkExpired,
     NetworkError,
-    OutsideRaster,
     OverQuota,
     PermissionMissing,
     ServerError,
@@ -33,6 +32,7 @@ from planet_assets.exceptions import (
 )
 from planet_assets.flow import files
 from planet_assets.flow.asking import Asking
+from planet_assets.flow.cut_file import cut_file
 from planet_assets.flow.drive import Track
 from planet_assets.flow.ordering import Ordering
 from planet_assets.flow.turnstile import Turnstile
@@ -46,7 +46,6 @@ from planet_assets.model.event import (
     Check,
     Checked,
     Clip,
-    Clipped,
     Delayed,
     Event,
     Fetch,
@@ -56,7 +55,6 @@ from planet_assets.model.event import (
     FetchStarting,
     FindOrder,
     LinkLost,
-    NotClipped,
     Place,
     Placed,
     PlaceOrder,
@@ -125,7 +123,7 @@ class Acquire:
             case Place():
                 return await self._in_thread(self._place, track.job)
             case Clip():
-                return await self._in_thread(self._clip, track.job)
+                return await self._in_thread(cut_file, self.library, track.job, self.clock, self.stopped)
         raise TypeError(f"no way to perform {step}")
 
     async def close(self) -> None:
@@ -355,26 +353,6 @@ class Acquire:
             raise Corrupt(f"{source} is not what it was when it was fetched.", hint="Move it away and plan again.")
         how = "present" if target.exists() and source.samefile(target) else files.link_or_copy(source, target, job.md5)
         return Placed(at=self.clock.now(), size_bytes=target.stat().st_size, digest=job.md5 or "", how=how)
-
-    def _clip(self, job: DownloadJob) -> Event:
-        from shapely import from_wkt
-
-        from planet_assets.raster.clip import clip
-
-        if job.clipping is None or job.clipped_path is None or job.roi_wkt is None:
-            return NotClipped(at=self.clock.now(), reason="nothing to cut")
-        target = Path(job.clipped_path)
-        known = copies.at(self.library, [target]).get(target)
-        if known is not None and known.is_there and known.cut == naming.roi_digest(job.roi_wkt, job.clipping):
-            return Clipped(at=self.clock.now(), size_bytes=known.size_bytes)
-        files.sweep_cuts(target)
-        try:
-            cut = clip(
-                job.path, target, from_wkt(job.roi_wkt), job.clipping, overwrite=target.exists(), stopped=self.stopped
-            )
-        except OutsideRaster as error:
-            return NotClipped(at=self.clock.now(), reason=error.message)
-        return Clipped(at=self.clock.now(), size_bytes=cut.bytes)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)

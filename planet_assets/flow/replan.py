@@ -148,6 +148,7 @@ def same_way(job: DownloadJob) -> dict[str, Any]:
         "compression": cut.compression,
         "create_overview": cut.overviews,
         "extent": cut.extent,
+        "mask_unusable": cut.mask_unusable,
     }
     path = Path(job.path)
     return {

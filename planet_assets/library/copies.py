@@ -224,6 +224,16 @@ def held(library: Library, cuts: Mapping[Key, str], *, whole: bool = True) -> di
     return found
 
 
+def any_of(library: Library, keys: Collection[Key]) -> dict[Key, list[Held]]:
+    """Files that still lie where they were, by asset, whole or cut: whole ones first, then the latest."""
+    found: dict[Key, list[Held]] = {}
+    rows = reversed(_rows(library, {key[1] for key in keys}))
+    for one in sorted(rows, key=lambda one: one.cut != ""):
+        if one.key in keys and one.is_there:
+            found.setdefault(one.key, []).append(one)
+    return found
+
+
 def clips(library: Library, keys: Collection[Key], *, tools: str = "") -> dict[Key, list[Held]]:
     """Files that Planet cut with the same tools and that still lie where they were, by asset, the latest first."""
     wanted, found = set(keys), dict[Key, list[Held]]()

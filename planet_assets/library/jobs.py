@@ -267,6 +267,13 @@ def unfinished(library: Library) -> list[DownloadJob]:
     return _found(library, _JOBS.where(_UNFINISHED))
 
 
+def unfinished_of(library: Library, key: tuple[str, str, str]) -> list[DownloadJob]:
+    """Jobs of one asset that are not final."""
+    columns = (job_table.c.item_type, job_table.c.scene_id, job_table.c.asset_type)
+    same = [column == value for column, value in zip(columns, key, strict=True)]
+    return _found(library, _JOBS.where(_UNFINISHED, *same))
+
+
 def unfinished_keys(library: Library) -> dict[Purchase, str]:
     """What is being paid for -> job id, of jobs under way: it is not bought twice."""
     with library.read() as connection:

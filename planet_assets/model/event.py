@@ -160,6 +160,16 @@ class Clipped(Event):
 
     size_bytes: int
     """Its length."""
+    clear_share: float | None = None
+    """Share of the ROI's pixels that is usable by the scene's UDM2; None where nothing was masked or seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskAwaited(Event):
+    """The UDM2 that is to mask a file is still on its way; the cut waits for it."""
+
+    look_again_at: datetime
+    """When to look again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +299,7 @@ EVENTS: dict[str, type[Event]] = {
         Spoiled,
         Placed,
         Clipped,
+        MaskAwaited,
         NotClipped,
         OrderPlacing,
         OrderPlaced,

@@ -31,6 +31,14 @@ class Clipping:
     """True to add overviews."""
     extent: str = "window"
     """window: the exact pixels of the ROI; tiles: snapped outward to the source's tiles."""
+    mask_unusable: bool = False
+    """True to set to nodata what the scene's UDM2 does not call clear."""
+
+    def __str__(self) -> str:
+        """What makes two cuts the same; names and rows of earlier versions hold a digest of it."""
+        before = ("buffer_m", "output_format", "compression", "overviews", "extent")
+        words = [f"{name}={getattr(self, name)!r}" for name in before]
+        return f"Clipping({', '.join([*words, *(['mask_unusable=True'] if self.mask_unusable else [])])})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +158,8 @@ class DownloadJob:
     """How the file was checked: md5, length, or structure; None before."""
     clip_outcome: str | None = None
     """cut, or the reason why nothing was cut; None before."""
+    clear_share: float | None = None
+    """Of the ROI's pixels that the satellite saw, the share that is usable by the UDM2; None where none was masked."""
     attempts: int = 0
     """Tries of the present step that failed."""
     renewals: int = 0

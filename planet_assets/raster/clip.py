@@ -1,15 +1,17 @@
 """Cuts a raster to an ROI, on the raster's own grid; only a finished, flushed file gets the name.
 
 Pixels and extent are those of `rasterio.mask.mask(dataset, shapes, crop=True)`: a pixel belongs when its centre lies in
-the ROI, everything else becomes nodata (0 where the raster has none).
+the ROI, everything else becomes nodata (0 where the raster has none); with `mask_unusable` so does what the scene's
+UDM2 calls unusable.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from planet_assets.model.geometry import as_roi
 from planet_assets.model.job import Clipping
 from planet_assets.raster import directory, stream, tiles
 from planet_assets.raster.reading import environment, grid_of, open_raster
+from planet_assets.raster.usable import Usable, beside, usable_within
 from planet_assets.rules.area import buffered
 from planet_assets.rules.window import Grid, Outline, Window, outline_of, roi_on, snapped, window_of
 
@@ -48,6 +51,13 @@ class Cut:
     """Share of its pixels whose centre lies in the ROI; the rest is nodata."""
     extent: str = "window"
     """window, or tiles when it was snapped outward to the source's tiles."""
+    clear_share: float = math.nan
+    """Of the ROI's pixels that the satellite saw, the share that is usable by the UDM2; NaN where nobody asked."""
+
+    @property
+    def known_clear_share(self) -> float | None:
+        """The same, None where it is not known."""
+        return None if math.isnan(self.clear_share) else self.clear_share
 
 
 def clip(
@@ -56,6 +66,8 @@ def clip(
     roi: BaseGeometry,
     clipping: Clipping | None = None,
     *,
+    mask_unusable: bool = False,
+    udm2: str | os.PathLike[str] | Sequence[Path] | None = None,
     overwrite: bool = False,
     on_progress: Callable[[float], None] | None = None,
     stopped: Callable[[], bool] | None = None,
@@ -68,7 +80,10 @@ def clip(
         source: a GeoTIFF.
         target: the file to make.
         roi: Polygon or MultiPolygon, lon/lat degrees.
-        clipping: buffer, format, compression, overviews, extent.
+        clipping: buffer, format, compression, overviews, extent, and whether what is unusable is masked.
+        mask_unusable: True to set to nodata what the scene's UDM2 does not call clear, as `clipping` may say too.
+        udm2: the UDM2 for that, or several of which the first that covers the ROI is taken; else it is looked for
+            beside the source.
         overwrite: True to replace what stands at `target`.
         on_progress: called with the share done, 0 to 1.
         stopped: asked between strips; True ends the work and leaves nothing.
@@ -78,9 +93,10 @@ def clip(
         ClipFailed: the raster has no place on Earth, or the cut could not be written.
         Corrupt, Unsafe: the source cannot be trusted.
         DiskProblem: the target is taken, or the disk failed.
-        Misused: the ROI is not valid, or the buffer leaves nothing of it.
+        Misused: the ROI is not valid, the buffer leaves nothing of it, or no UDM2 is there to mask by.
     """
     how, final = clipping or Clipping(), Path(target).absolute()
+    masks = _masks(Path(source), udm2) if mask_unusable or how.mask_unusable or udm2 is not None else None
     _refuse_taken(final, overwrite)
     region = buffered(as_roi(roi), how.buffer_m)
 
@@ -96,10 +112,15 @@ def clip(
         window = window_of(grid, shape)
         if window is None:
             raise OutsideRaster(f"The ROI does not touch {Path(source).name}.", hint="Nothing was cut.")
+        exact = window
         if how.extent == "tiles":
             window = snapped(grid, window)
-        with environment(_cache_bytes(dataset, window)):
-            inside = _write(dataset, part, outline_of(grid, window, shape), window, how, tick)
+        outline = outline_of(grid, window, shape)
+        usable = (
+            nullcontext() if masks is None else usable_within(masks, Path(source).name, grid, exact, window, outline)
+        )
+        with environment(_cache_bytes(dataset, window)), usable as fine:
+            inside = _write(dataset, part, fine or outline, window, how, tick)
         _prove(part, window)
         size = _name(part, final, overwrite)
     return Cut(
@@ -107,13 +128,21 @@ def clip(
         width_px=window.width,
         height_px=window.height,
         bytes=size,
-        inside_share=inside / (window.width * window.height),
+        inside_share=(inside if fine is None else fine.roi_px) / (window.width * window.height),
         extent=how.extent,
+        clear_share=math.nan if fine is None else fine.clear_share,
     )
 
 
+def _masks(source: Path, udm2: str | os.PathLike[str] | Sequence[Path] | None) -> Sequence[Path]:
+    """The UDM2 files to mask by."""
+    if udm2 is None:
+        return beside(source)
+    return [Path(udm2)] if isinstance(udm2, str | os.PathLike) else udm2
+
+
 def _write(
-    dataset: Any, part: Path, outline: Outline, window: Window, how: Clipping, tick: Callable[[float], None]
+    dataset: Any, part: Path, outline: Outline | Usable, window: Window, how: Clipping, tick: Callable[[float], None]
 ) -> int:
     """By passing tiles on where that is asked and possible, else by strips; returns how many pixels lie inside."""
     way = tiles.passage(dataset, window, how) if how.extent == "tiles" else None

@@ -17,6 +17,7 @@ from rasterio.windows import Window as PixelWindow
 from planet_assets.exceptions import ClipFailed
 from planet_assets.model.job import Clipping
 from planet_assets.raster.reading import GDAL_ERRORS, fill_of, grid_of, nodata_of, read_window
+from planet_assets.raster.usable import Usable
 from planet_assets.rules.window import Outline, Window, moved, strips
 
 TILE_PX = 512
@@ -64,7 +65,7 @@ class _Meaning:
 
 
 def write_window(
-    dataset: Any, part: Path, outline: Outline, window: Window, how: Clipping, tick: Callable[[float], None]
+    dataset: Any, part: Path, outline: Outline | Usable, window: Window, how: Clipping, tick: Callable[[float], None]
 ) -> int:
     """Write the window to `part`.
 
@@ -128,7 +129,7 @@ def blank(pixels: np.ndarray, inside: np.ndarray, fill: float) -> None:
         np.copyto(pixels, np.asarray(fill, dtype=pixels.dtype), where=~inside)
 
 
-def _fill(dataset: Any, out: Any, outline: Outline, window: Window, tick: Callable[[float], None]) -> int:
+def _fill(dataset: Any, out: Any, outline: Outline | Usable, window: Window, tick: Callable[[float], None]) -> int:
     """All pixels, a row of tiles at a time and no more columns at once than memory allows; counts those inside."""
     fill, inside = fill_of(dataset), 0
     pieces = -(-strip_bytes(dataset, window) // STRIP_BYTES)

@@ -27,6 +27,7 @@ from planet_assets.raster import directory
 from planet_assets.raster.directory import Tag, TileWriter
 from planet_assets.raster.reading import GDAL_ERRORS, environment, fill_of, grid_of, read_window
 from planet_assets.raster.stream import blank
+from planet_assets.raster.usable import Usable
 from planet_assets.rules.window import Outline, Window, moved
 
 CODECS: dict[int, dict[str, Any]] = {
@@ -108,7 +109,9 @@ def passage(dataset: Any, window: Window, how: Clipping) -> Passage | None:
     return Passage(tags=tags, new_tags=new_tags, window=window, tile=tuple(dataset.block_shapes[0]))
 
 
-def write_tiles(dataset: Any, part: Path, outline: Outline, way: Passage, tick: Callable[[float], None]) -> int:
+def write_tiles(
+    dataset: Any, part: Path, outline: Outline | Usable, way: Passage, tick: Callable[[float], None]
+) -> int:
     """Write the window to `part`, a row of tiles at a time.
 
     Args:

@@ -46,6 +46,7 @@ from planet_assets.model.event import (
     FindOrder,
     LinkLost,
     LinkReady,
+    MaskAwaited,
     NotClipped,
     NotThereYet,
     OrderMissing,
@@ -133,6 +134,7 @@ TABLE: Mapping[AssetStatus, Mapping[type[Event], AssetStatus]] = {
         **_ENDS,
         Clipped: S.COMPLETED,
         NotClipped: S.COMPLETED,
+        MaskAwaited: S.CLIPPING,
         Delayed: S.CLIPPING,
         TakenOver: S.CLIPPING,
     },
@@ -267,10 +269,19 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
             return {**_NO_BYTES, **tries, **anew, "attempts": 0, "spoiled": job.spoiled + 1}
         case Placed():
             return _placed(job, event)
+        case _:
+            return _clip_facts(event)
+
+
+def _clip_facts(event: Event) -> dict[str, Any]:
+    match event:
         case Clipped():
-            return {**_FRESH, "clip_outcome": "cut", "file_bytes": event.size_bytes}
+            done = {"clip_outcome": "cut", "file_bytes": event.size_bytes, "clear_share": event.clear_share}
+            return {**_FRESH, **done}
         case NotClipped():
             return {**_FRESH, "clip_outcome": event.reason}
+        case MaskAwaited():
+            return {**_FRESH, "not_before": event.look_again_at}
         case _:
             return {}
 

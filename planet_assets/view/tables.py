@@ -163,7 +163,9 @@ def outcome(job: DownloadJob, folder: PurePath | None = None) -> str:
     """The file of a job, or what went wrong; inside `folder` the file's name is enough."""
     file = job.downloaded_file_path
     if file is not None:
-        return plain(file.name if folder else file) + (" (held already)" if job.held_copy else "")
+        notes = ["held already"] if job.held_copy else []
+        notes += [f"{job.clear_share:.0%} clear"] if job.clear_share is not None else []
+        return plain(file.name if folder else file) + (f" ({', '.join(notes)})" if notes else "")
     message = plain(job.error_message or "")
     if job.not_before is not None and not job.status.is_final:
         return f"{message} Next look {human_time(job.not_before)}.".strip()
