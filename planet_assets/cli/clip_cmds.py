@@ -1,4 +1,4 @@
-"""The command `clip`: any raster, without library, key or network."""
+"""The commands `clip` and `quicklook`: any raster, without library, key or network."""
 
 from __future__ import annotations
 
@@ -40,4 +40,31 @@ def clip(source: str, roi: str, output: str, overwrite: bool, udm2: str | None, 
             f"{cut.inside_share:.0%} inside the region{clear}"
         ),
     )
+    return Code.OK
+
+
+@click.command(cls=Command)
+@click.argument("source", metavar="FILE")
+@click.option("--output", "-o", required=True, metavar="PNG", help="The picture to make.")
+@click.option("--roi", metavar="ROI", help=f"Outline this region. {REGION}")
+@click.option("--style", type=click.Choice(["rgb", "false"]), default="rgb", help="False: near infrared, red, green.")
+@click.option("--max-px", type=int, default=1024, metavar="N", help="Longer side, pixels [1024].")
+@click.option("--overwrite", is_flag=True, help="Replace the picture when it is there already.")
+def quicklook(source: str, output: str, roi: str | None, style: str, max_px: int, overwrite: bool) -> int:
+    """A small picture of a GeoTIFF, as PNG: stretched, transparent where there is nothing.
+
+    A UDM2 is drawn by its classes, a raster of one band in grey.
+    """
+    from planet_assets.exceptions import DiskProblem
+    from planet_assets.export.vector import roi_of
+    from planet_assets.raster.quicklook import quicklook as look_at
+
+    face, target = Face.current(), Path(output)
+    if target.exists() and not overwrite:
+        raise DiskProblem(f"{target} is there already.", hint="Choose another name, or give --overwrite.")
+    region = None if roi is None else roi_of(scenes.read_region(roi))
+    png = look_at(source, target, max_px=max_px, roi=region, style=style)
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    document = {"path": target, "width_px": width, "height_px": height, "bytes": len(png)}
+    face.show(document, lambda: f"{target}: {width} x {height} pixels")
     return Code.OK

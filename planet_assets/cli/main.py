@@ -31,6 +31,7 @@ COMMANDS = {
         "Metadata of remote files and local state, as mmmeta keeps them.",
     ),
     "clip": ("clip_cmds:clip", "Clip any raster to a region; no library, no network."),
+    "quicklook": ("clip_cmds:quicklook", "A small picture of any raster, as PNG; no library, no network."),
     "order": ("order_cmds:order", "Place orders, after a yes, and return; collect fetches."),
     "collect": ("order_cmds:collect", "Fetch what orders have brought by now."),
     "orders": ("order_cmds:orders", "List the account's orders, adopt what they brought."),

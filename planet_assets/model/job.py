@@ -227,10 +227,27 @@ class DownloadJob:
             Misused: the job has no file yet, or it is no raster.
             Unsafe, Corrupt, DiskProblem: as it is found on disk.
         """
+        return shown.opened(self._raster())
+
+    def quicklook(self, *, style: str = "rgb", max_px: int = 512, outline: bool = True) -> bytes:
+        """A PNG of the file to use, which a notebook shows as a picture.
+
+        Args:
+            style: rgb, or false for near infrared, red, green; a UDM2 is drawn by its classes.
+            max_px: longer side, pixels.
+            outline: True to draw the region it was cut to.
+
+        Raises:
+            Misused: the job has no file yet, or it is no raster.
+            Unsafe, Corrupt, DiskProblem: as it is found on disk.
+        """
+        return shown.looked_at(self._raster(), self.roi_wkt if outline else None, style=style, max_px=max_px)
+
+    def _raster(self) -> Path:
         path = self.downloaded_file_path
         if path is None or path.suffix.lower() not in (".tif", ".tiff"):
             raise Misused(f"Job {self.id} ({self.status.value}) has no raster to open.", argument="job")
-        return shown.opened(path)
+        return path
 
     def _repr_html_(self) -> str:
         return shown.jobs([self])

@@ -1,5 +1,5 @@
-"""The upward looks: values show themselves in a notebook by asking `view.page`, and jobs open their rasters; both are
-imported when they do."""
+"""The upward looks: values show themselves in a notebook by asking `view.page`, and jobs open their rasters and draw
+them; all are imported when they do."""
 
 from __future__ import annotations
 
@@ -63,3 +63,12 @@ def opened(path: Path) -> AbstractContextManager[Any]:
     from planet_assets.raster.reading import open_raster
 
     return open_raster(path)
+
+
+def looked_at(path: Path, roi_wkt: str | None, *, style: str, max_px: int) -> bytes:
+    """A picture of a raster, with the region outlined."""
+    from shapely import from_wkt
+
+    from planet_assets.raster.quicklook import quicklook
+
+    return quicklook(path, roi=None if roi_wkt is None else from_wkt(roi_wkt), style=style, max_px=max_px)

@@ -1,10 +1,15 @@
-"""A small picture of a raster: stretched between percentiles, transparent where there is nothing, the ROI outlined."""
+"""A small picture of a raster: stretched between percentiles, transparent where there is nothing, the ROI outlined.
+
+A UDM2 is drawn by its classes, one colour each; a raster of one band in grey.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from planet_assets.exceptions import DiskProblem, Misused
 from planet_assets.raster.reading import grid_of, nodata_of, open_raster, read
+from planet_assets.rules import udm2
 from planet_assets.rules.window import roi_on
 
 LOW, HIGH = 2.0, 98.0
@@ -23,11 +29,32 @@ LOW, HIGH = 2.0, 98.0
 GAMMA = 0.8
 """Below 1 lifts the dark ground that bright clouds leave behind."""
 OUTLINE = (255, 214, 10)
+MOST_PX = 20_000
+"""A picture is held in memory whole."""
+
+CLASS_COLOURS = {
+    "clear": (126, 176, 96),
+    "snow": (120, 200, 235),
+    "shadow": (74, 72, 84),
+    "light_haze": (244, 214, 140),
+    "heavy_haze": (232, 160, 92),
+    "cloud": (242, 242, 244),
+}
+"""What the classes of a UDM2 are drawn in."""
+NO_CLASS = (150, 120, 140)
+"""Seen, and of no class."""
 
 _NAMES = {"rgb": ("red", "green", "blue"), "false": ("nir", "red", "green")}
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _ORDERS = {4: {"blue": 1, "green": 2, "red": 3, "nir": 4}, 8: {"blue": 2, "green": 4, "red": 6, "nir": 8}}
 """Planet's band numbers, for files that do not name their bands. Source: confirmed (contract 2.6)."""
+
+
+class Quicklook(bytes):
+    """The bytes of a PNG; a notebook shows it as a picture."""
+
+    def _repr_png_(self) -> bytes:
+        return bytes(self)
 
 
 def quicklook(
@@ -37,7 +64,7 @@ def quicklook(
     max_px: int = 512,
     roi: BaseGeometry | None = None,
     style: str = "rgb",
-) -> bytes:
+) -> Quicklook:
     """A PNG of a raster, RGBA, its longer side at most `max_px` pixels.
 
     Args:
@@ -45,7 +72,7 @@ def quicklook(
         target: where to write the PNG; None for bytes only.
         max_px: longer side, pixels.
         roi: outlined when given, lon/lat degrees.
-        style: rgb, or false for near infrared, red, green.
+        style: rgb, or false for near infrared, red, green. A UDM2 is drawn by its classes in either.
 
     Raises:
         Misused: an unknown style, or no pixels.
@@ -55,29 +82,62 @@ def quicklook(
     """
     if style not in _NAMES:
         raise Misused(f"style={style!r} is not known.", hint="Use 'rgb' or 'false'.", argument="style")
-    if max_px < 1:
-        raise Misused(f"max_px={max_px} leaves no picture.", argument="max_px")
+    if not 1 <= max_px <= MOST_PX:
+        raise Misused(f"max_px={max_px} is not between 1 and {MOST_PX:,}.", argument="max_px")
     with open_raster(path) as dataset:
-        bands = _bands(dataset, style)
         scale = min(1.0, max_px / max(dataset.width, dataset.height))
         height, width = max(1, round(dataset.height * scale)), max(1, round(dataset.width * scale))
-        data = read(dataset, bands, out_shape=(3, height, width), resampling=Resampling.average)
-        valid = _valid(dataset, data)
-        ready = dataset.dtypes[0] == "uint8" and [dataset.colorinterp[band - 1] for band in bands] == list(_RGB)
-        drawn = np.zeros((height, width), dtype=bool) if roi is None else _drawn(dataset, roi, height, width)
+        picture = _classes(dataset, height, width) if _is_udm2(dataset) else _colours(dataset, style, height, width)
+        if roi is not None:
+            picture[_drawn(dataset, roi, height, width)] = (*OUTLINE, 255)
+    png = Quicklook(png_bytes(picture))
+    if target is not None:
+        _write(png, Path(target))
+    return png
+
+
+def _write(png: bytes, target: Path) -> None:
+    """Whole under its name, or not at all."""
+    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.cut")
+    try:
+        part.write_bytes(png)
+        os.replace(part, target)
+    except OSError as error:
+        raise DiskProblem(f"{target} cannot be written: {error.strerror}.") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _colours(dataset: Any, style: str, height: int, width: int) -> np.ndarray:
+    """The picture, (row, col, RGBA)."""
+    bands = _bands(dataset, style)
+    data = read(dataset, bands, out_shape=(3, height, width), resampling=Resampling.average)
+    valid = _valid(dataset, data)
+    ready = dataset.dtypes[0] == "uint8" and [dataset.colorinterp[band - 1] for band in bands] == list(_RGB)
     picture = np.zeros((height, width, 4), dtype=np.uint8)
     for band in range(3):
         picture[..., band] = data[band] if ready else _stretched(data[band], valid)
     picture[..., 3] = 255
     picture[~valid] = 0
-    picture[drawn] = (*OUTLINE, 255)
-    png = png_bytes(picture)
-    if target is not None:
-        try:
-            Path(target).write_bytes(png)
-        except OSError as error:
-            raise DiskProblem(f"{target} cannot be written: {error.strerror}.") from None
-    return png
+    return picture
+
+
+def _is_udm2(dataset: Any) -> bool:
+    """Eight bands of bytes; named as Planet names them, or not at all."""
+    names = [(name or "").lower() for name in dataset.descriptions]
+    shaped = dataset.count == udm2.BANDS and set(dataset.dtypes) == {"uint8"}
+    return shaped and (names[0] == "clear" or not any(names))
+
+
+def _classes(dataset: Any, height: int, width: int) -> np.ndarray:
+    """The picture of a UDM2, (row, col, RGBA); transparent where nothing was imaged."""
+    bands = read(dataset, out_shape=(udm2.BANDS, height, width), resampling=Resampling.nearest)
+    picture = np.zeros((height, width, 4), dtype=np.uint8)
+    picture[udm2.seen(bands)] = (*NO_CLASS, 255)
+    for number, name in enumerate(udm2.CLASSES):
+        picture[(bands[number] == 1) & udm2.seen(bands)] = (*CLASS_COLOURS[name], 255)
+    return picture
 
 
 def png_bytes(picture: np.ndarray) -> bytes:

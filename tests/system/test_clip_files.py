@@ -11,8 +11,9 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from commands import Desk
 from rasterio.enums import ColorInterp
-from rasters import cut_by_rasterio, make
+from rasters import MILAN, cut_by_rasterio, make
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from planet_assets.exceptions import ClipFailed, Corrupt, DiskProblem, Misused, OutsideRaster
@@ -20,7 +21,7 @@ from planet_assets.model.job import Clipping
 from planet_assets.raster import clip as clip_module
 from planet_assets.raster import directory, stream
 from planet_assets.raster.clip import clip
-from planet_assets.raster.quicklook import quicklook
+from planet_assets.raster.quicklook import CLASS_COLOURS, quicklook
 
 pytestmark = [  # of rasterio's own cuts, not of ours
     pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning"),
@@ -268,3 +269,42 @@ def test_quicklooks_of_masks_floats_and_alpha(tmp_path: Path) -> None:
         quicklook(tmp_path / "0.tif", max_px=0)
     with pytest.raises(DiskProblem):
         quicklook(tmp_path / "0.tif", tmp_path / "nowhere" / "look.png")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_mask_is_drawn_by_its_classes_and_one_band_in_grey(tmp_path: Path) -> None:
+    bands = np.zeros((8, 40, 60), "uint8")
+    for number in range(6):
+        bands[number, :, 10 * number : 10 * number + 10] = 1
+    bands[7, :5] = 1
+    shape = {"width": 60, "height": 40, "count": 8, "dtype": "uint8", "crs": "EPSG:32632"}
+    with rasterio.open(tmp_path / "udm2.tif", "w", driver="GTiff", transform=MILAN, **shape) as out:
+        out.write(bands)
+    picture = pixels_of(quicklook(tmp_path / "udm2.tif"), tmp_path)
+    assert (picture[3, :5] == 0).all() and (picture[3, 5:] == 255).all()
+    drawn = [tuple(int(value) for value in picture[:3, 20, 10 * number + 5]) for number in range(6)]
+    assert drawn == list(CLASS_COLOURS.values())
+    grey = pixels_of(quicklook(make(tmp_path / "one.tif", bands=1)), tmp_path)
+    assert (grey[0] == grey[1]).all() and (grey[1] == grey[2]).all() and len(np.unique(grey[0])) > 50
+
+
+def pixels_of(png: bytes, folder: Path) -> np.ndarray:
+    (folder / "look.png").write_bytes(png)
+    with rasterio.open(folder / "look.png", driver="PNG") as picture:
+        pixels: np.ndarray = picture.read()
+    return pixels
+
+
+def test_the_command_draws_a_picture(tmp_path: Path) -> None:
+    source, run = make(tmp_path / "a.tif"), Desk(tmp_path).run
+    done = run("quicklook", source, "-o", tmp_path / "a.png", "--roi", ROI.wkt, "--style", "false", "--max-px", "50")
+    assert done.code == 0, done.err
+    assert done.json() == {**done.json(), "width_px": 50, "height_px": 40}
+    assert (tmp_path / "a.png").read_bytes() == quicklook(source, max_px=50, roi=ROI, style="false")
+    again = run("quicklook", source, "-o", tmp_path / "a.png")
+    assert again.code == 1 and "--overwrite" in again.err
+    assert run("quicklook", source, "-o", tmp_path / "a.png", "--overwrite", "--text").out.startswith(str(tmp_path))
+    text = tmp_path / "text.tif"
+    text.write_text("no raster")
+    assert "not a TIFF" in run("quicklook", text, "-o", tmp_path / "b.png").err
+    assert not (tmp_path / "b.png").exists()
