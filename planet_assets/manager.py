@@ -158,6 +158,7 @@ class AssetManager(Chooser):
         output_dir: str | Path | None = None,
         clip_to_roi: Any = None,
         clipping_config: Mapping[str, Any] | None = None,
+        partial_read: bool = False,
         delivery: str | None = None,
         tools: Sequence[Mapping[str, Any] | str] | None = None,
         fallback: Mapping[str, str] | None = None,
@@ -172,6 +173,8 @@ class AssetManager(Chooser):
         """
         options = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config, "delivery": delivery}
         options |= {"tools": tools, "fallback": fallback, "refetch": refetch}
+        if partial_read:
+            options["clipping_config"] = {**(clipping_config or {}), "partial_read": True}
         files = {"output_dir": output_dir, "naming": naming, "max_concurrent": max_concurrent}
         request = self._wires.request(scenes, asset_types, **options, **files)
         quota = await self.get_quota_info()
@@ -259,6 +262,7 @@ class AssetManager(Chooser):
         max_concurrent: int | None = None,
         *,
         roi: Any = None,
+        partial_read: bool = False,
         delivery: str | None = None,
         tools: Sequence[Mapping[str, Any] | str] | None = None,
         fallback: Mapping[str, str] | None = None,
@@ -276,6 +280,7 @@ class AssetManager(Chooser):
             confirm_download: False to skip the question, never the quota check; no more is spent than the plan says.
             max_concurrent: downloads side by side.
             roi: region of interest; scenes outside it are left out.
+            partial_read: True to read only the region's tiles of whole scenes, which are charged all the same.
             delivery: "auto" (with an ROI to cut to the cheaper route of each scene, else whole scenes), "data" (whole
                 scenes are charged) or "orders" (Planet clips, and charges the clip); the setting's word otherwise.
             tools: what else Planet is to do: harmonize, toar, coregister, reproject, file_format; always by orders.
@@ -296,6 +301,7 @@ class AssetManager(Chooser):
         how: dict[str, Any] = {"roi": roi, "clip_to_roi": clip_to_roi, "clipping_config": clipping_config}
         how |= {
             "tools": tools,
+            "partial_read": partial_read,
             "delivery": delivery,
             "output_dir": output_dir,
             "naming": naming,

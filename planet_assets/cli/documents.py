@@ -89,6 +89,8 @@ def job_document(job: DownloadJob) -> dict[str, Any]:
         "bytes_done": job.bytes_done,
         "file_bytes": job.file_bytes,
         "verified_by": job.verified_by,
+        "read_bytes": job.read_bytes,
+        "whole_bytes": job.whole_bytes,
         "md5": job.digest or job.md5,
         "km2": job.km2,
         "held_km2": job.held_km2,

@@ -104,6 +104,7 @@ request_options = together(
     click.option("--clip", metavar="ROI", help=f"Cut files to this region. {REGION}"),
     click.option("--roi", metavar="ROI", help="Leave out scenes outside this region; files stay whole."),
     clipping_options,
+    click.option("--partial-read", is_flag=True, help="Read only the region's tiles; whole scenes are charged still."),
     click.option("--directory", "-d", metavar="D", help="Folder for the files [the setting output_dir]."),
     click.option(
         "--delivery",

@@ -36,6 +36,7 @@ class Wish:
     overviews: bool
     extent: str | None
     mask_unusable: bool
+    partial_read: bool
     directory: str | None
     delivery: str | None
     tools: tuple[str, ...]
@@ -63,7 +64,7 @@ class Wish:
             raise click.UsageError("--clip and --roi exclude each other: --clip cuts, --roi only leaves scenes out.")
         if searching and not (self.clip or self.roi):
             raise click.UsageError("A search needs --clip or --roi.")
-        if self.clipping() and not self.clip:
+        if (self.clipping() or self.partial_read) and not self.clip:
             raise click.UsageError("Options for cutting need --clip.")
         if wrong := [word for word in self.fallbacks if "=" not in word]:
             raise click.UsageError(f"--fallback {wrong[0]}: write it as A=B.")
@@ -95,7 +96,7 @@ class Wish:
             "roi": roi,
             "output_dir": self.directory,
             "clip_to_roi": clip,
-            "clipping_config": self.clipping(),
+            "clipping_config": self.clipping() | ({"partial_read": True} if self.partial_read else {}),
             "delivery": self.delivery,
             "tools": list(self.tools) or None,
             "fallback": dict(word.split("=", 1) for word in self.fallbacks) or None,

@@ -30,7 +30,7 @@ from planet_assets.exceptions import (
     TryLater,
     Unsafe,
 )
-from planet_assets.flow import files
+from planet_assets.flow import files, partial
 from planet_assets.flow.asking import Asking
 from planet_assets.flow.cut_file import cut_file
 from planet_assets.flow.drive import Track
@@ -46,6 +46,7 @@ from planet_assets.model.event import (
     Check,
     Checked,
     Clip,
+    Clipped,
     Delayed,
     Event,
     Fetch,
@@ -171,6 +172,8 @@ class Acquire:
         path = Path(job.path)
         placing.ensure_folder(path.parent)
         self._refuse_foreign_clip(job)
+        if (read := partial.kept(job, self.clock.now())) is not None:
+            return read
         if not path.exists() and not path.is_symlink():
             return None
         if job.md5 and path.is_file() and not path.is_symlink() and placing.same_bytes(path, job.md5):
@@ -204,13 +207,15 @@ class Acquire:
         """Runs on a thread of its own until the body is whole, or something breaks."""
         track.confirm()
         job, part = track.job, files.part_of(track.job)
+        if (read := partial.kept(job, self.clock.now())) is not None:
+            return read
         kept = placing.kept_link(part)
         link = self.asking.links.get(job.id)
         if kept is None and (link is None or job.charge != "intended"):
             # only the request that an intent was recorded for may open a link: another would be a charge of its own
             return LinkLost(at=self.clock.now(), reason="The link went with the process or file that held it.")
         url = kept or (link.url if link is not None else "")
-        before, heard = job.bytes_done, False
+        before, heard, why_whole = job.bytes_done, False, ""
 
         def began(offset: int) -> None:
             nonlocal heard
@@ -218,6 +223,20 @@ class Acquire:
             self._answered(track, offset)
 
         try:
+            if partial.wanted(job) and not job.resuming and not placing.kept_bytes(part):
+                done = partial.read(
+                    self.fetcher,
+                    job,
+                    url,
+                    began=began,
+                    on_progress=self._progress(track),
+                    stopped=self.stopped,
+                    now=self.clock.now,
+                )
+                if not isinstance(done, str):
+                    return done
+                kept, why_whole = placing.kept_link(part), done
+                url = kept or url
             received = self.fetcher.fetch(
                 url,
                 part,
@@ -231,7 +250,8 @@ class Acquire:
             )
         except AssetError as error:
             return self._went_wrong(track, error, before, heard=heard)
-        return Fetched(at=self.clock.now(), size_bytes=received.size_bytes, digest=received.md5)
+        size, digest = received.size_bytes, received.md5
+        return Fetched(at=self.clock.now(), size_bytes=size, digest=digest, why_whole=why_whole)
 
     def _went_wrong(self, track: Track, error: AssetError, before: int, *, heard: bool) -> Event:
         """What an error of the fetch amounts to; raises it where it is no business of the transfer."""
@@ -349,6 +369,11 @@ class Acquire:
         self._refuse_foreign_clip(job)
         if not source.exists():
             raise Gone(f"The file the library held, {source}, is gone.", hint="Plan again.")
+        if partial.is_held_cut(self.library, job, source):
+            cut = Path(job.clipped_path or "")
+            if not (cut.exists() and source.samefile(cut)):
+                files.link_or_copy(source, cut, None)
+            return Clipped(at=self.clock.now(), size_bytes=cut.stat().st_size)
         if source == target and job.route == "orders" and job.md5 and not placing.same_bytes(source, job.md5):
             raise Corrupt(f"{source} is not what it was when it was fetched.", hint="Move it away and plan again.")
         how = "present" if target.exists() and source.samefile(target) else files.link_or_copy(source, target, job.md5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from planet_assets.exceptions import OutsideRaster
-from planet_assets.flow import files
+from planet_assets.exceptions import ClipFailed, Corrupt, OutsideRaster, Unsafe
+from planet_assets.flow import files, partial
 from planet_assets.flow.masking import clear_share_of, masks_for
 from planet_assets.library import copies
 from planet_assets.library.engine import Library
@@ -37,9 +37,27 @@ def cut_file(library: Library, job: DownloadJob, clock: Clock, stopped: Callable
     if isinstance(masks, MaskAwaited):
         return masks
     files.sweep_cuts(target)
-    region, over = from_wkt(job.roi_wkt), target.exists()
+    region, over, source = from_wkt(job.roi_wkt), target.exists(), _source(job)
     try:
-        cut = clip(job.path, target, region, job.clipping, udm2=masks, overwrite=over, stopped=stopped)
+        cut = clip(source, target, region, job.clipping, udm2=masks, overwrite=over, stopped=stopped)
     except OutsideRaster as error:
         return NotClipped(at=clock.now(), reason=error.message)
+    except (Corrupt, Unsafe):
+        if job.read_bytes is not None:
+            source.unlink(missing_ok=True)  # another try must not go on with it
+        raise
     return Clipped(at=clock.now(), size_bytes=cut.bytes, clear_share=cut.known_clear_share)
+
+
+def _source(job: DownloadJob) -> Path:
+    """The whole file, or the tiles that were read of it.
+
+    Raises:
+        ClipFailed: the tiles are gone.
+    """
+    if job.read_bytes is None:
+        return Path(job.path)
+    tiles = partial.tiles_path(job)
+    if not tiles.is_file():
+        raise ClipFailed(f"What was read of {Path(job.path).name} is gone.", hint="Retry; that is charged again.")
+    return tiles

@@ -41,7 +41,7 @@ def read_clipping(options: Mapping[str, object] | None) -> Clipping:
         Misused: an unknown key, or a value that cannot be meant; by name.
     """
     known = {"clip_to_roi", "buffer_meters", "output_format", "compression", "create_overview", "extent"}
-    known |= {"mask_unusable"}
+    known |= {"mask_unusable", "partial_read"}
     given = dict(options or {})
     for key in given:
         if key not in known:
@@ -60,6 +60,7 @@ def read_clipping(options: Mapping[str, object] | None) -> Clipping:
         overviews=bool(given.get("create_overview", False)),
         extent=_one_of(given.get("extent", "window"), ("window", "tiles"), "extent"),
         mask_unusable=bool(given.get("mask_unusable", False)),
+        partial_read=bool(given.get("partial_read", False)),
     )
 
 

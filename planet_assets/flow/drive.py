@@ -179,7 +179,7 @@ def event_of(error: AssetError, job: DownloadJob, now: datetime) -> Event:
 def _stage(job: DownloadJob, error: AssetError) -> str:
     """The words scripts look for in messages."""
     if isinstance(error, ClipFailed) or job.status is AssetStatus.CLIPPING:
-        return "clip failed, the whole file is kept"
+        return f"clip failed, {'the whole file' if job.read_bytes is None else 'what was read'} is kept"
     asking = job.status in (AssetStatus.PENDING, AssetStatus.WAITING, AssetStatus.ACTIVATING)
     if isinstance(error, ActivationFailed) or (asking and not isinstance(error, DownloadFailed)):
         return "activation failed"

@@ -124,6 +124,8 @@ def _bundles(asset_types: list[str]) -> tuple[str, ...]:
 def _held(library: Library, request: Request, keys: list[Key]) -> dict[Key, copies.Held]:
     cuts = {key: _cut(request.aoi_wkt(key[:2]), request.tools) for key in keys}
     held = copies.held(library, cuts, whole=not request.tools)
+    if request.reads_parts:
+        held |= _cut_here(library, request, [key for key in keys if key not in held])
     if request.aoi is None:
         return held
     rasters = [key for key in keys if key not in held and naming.is_raster(key[2])]
@@ -133,6 +135,18 @@ def _held(library: Library, request: Request, keys: list[Key]) -> dict[Key, copi
         if covering is not None:
             held[key] = covering
     return held
+
+
+def _cut_here(library: Library, request: Request, keys: list[Key]) -> dict[Key, copies.Held]:
+    """Cuts made here of the same region in the same way, of scenes that are not held whole."""
+    found: dict[Key, copies.Held] = {}
+    for key, held in copies.any_of(library, keys).items():
+        region = request.pieces.get(key[:2], request.roi)
+        wanted = naming.roi_digest("" if region is None else region.wkt, request.cutting(key[2]))
+        same = [one for one in held if one.cut == wanted and one.digest is None]
+        if same:
+            found[key] = same[0]
+    return found
 
 
 def _cut(wkt: str | None, tools: str) -> str:

@@ -14,7 +14,7 @@ from planet_assets.library.engine import Library
 from planet_assets.model.item import Item
 from planet_assets.model.job import Clipping
 from planet_assets.model.plan import Want
-from planet_assets.rules import naming, udm2
+from planet_assets.rules import naming
 from planet_assets.rules.tools import from_text, suffix
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Namer:
         key = (*item.ref, asset_type)
         held, bundle = self.known.held.get(key), self.bundles.get(key)
         _, cut_by_another = self.known.moving.get(key, ("", False))
+        if held is not None and self.request.reads_parts and held.cut:
+            return replace(self._whole(item, asset_type, None), held_path=str(held.path))
         if held is not None and held.region_wkt is not None:
             return self._cut_from(item, asset_type, held)
         if bundle is not None or cut_by_another or key in self.known.standing or (held is not None and held.cut):
@@ -73,21 +75,14 @@ class Namer:
             held_digest=held.digest,
         )
 
-    def _cutting(self, asset_type: str) -> Clipping | None:
-        """How a file is cut; masks say themselves what is unusable, and stay whole in that."""
-        clipping = self.request.clipping if naming.is_raster(asset_type) else None
-        if clipping is not None and udm2.is_udm2(asset_type):
-            return replace(clipping, mask_unusable=False)
-        return clipping
-
     def _recoding(self, asset_type: str) -> Clipping:
         """How a file that Planet cut is written anew; its region has the buffer in it."""
-        return replace(self._cutting(asset_type) or Clipping(), buffer_m=0.0)
+        return replace(self.request.cutting(asset_type) or Clipping(), buffer_m=0.0)
 
     def _whole(self, item: Item, asset_type: str, held: copies.Held | None) -> Want:
         """A whole file, cut here where a region was given."""
         request = self.request
-        clipping = self._cutting(asset_type)
+        clipping = request.cutting(asset_type)
         region = request.pieces.get(item.ref, request.roi)
         wkt = region.wkt if region is not None and clipping is not None else None
         path = request.folder / self._name(item, asset_type)
@@ -112,7 +107,7 @@ class Namer:
             other = known is not None and known.cut != digest
             path = path.with_name(self._planets_name(name, asset_type, digest)) if other else plain
         standing = self.known.standing.get((*item.ref, asset_type))
-        cutting = self._cutting(asset_type)
+        cutting = self.request.cutting(asset_type)
         asked = cutting is not None and (self.request.recodes or cutting.mask_unusable)
         recodes = asked and wkt is not None
         clipping = self._recoding(asset_type) if recodes else None

@@ -30,11 +30,13 @@ from planet_assets.rules.aoi import Aoi, acceptable
 from planet_assets.rules.area import buffered
 from planet_assets.rules.bundles import assignment
 from planet_assets.rules.choose import wanted_types
-from planet_assets.rules.estimate import Basis, estimate, routed
+from planet_assets.rules.estimate import Basis, estimate, in_part, routed
 from planet_assets.rules.grouping import order_groups
+from planet_assets.rules.naming import is_raster
 from planet_assets.rules.prices import Paid, types_of
 from planet_assets.rules.tariff import NOTHING, settled
 from planet_assets.rules.tools import as_text, read_tools, refuse_unfit
+from planet_assets.rules.udm2 import is_udm2
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -83,6 +85,18 @@ class Request:
     anew: frozenset[Key] = frozenset()
     """Assets to fetch from Planet although they are held."""
 
+    @property
+    def reads_parts(self) -> bool:
+        """True when only the region's tiles are read of whole scenes."""
+        return self.clipping is not None and self.clipping.partial_read
+
+    def cutting(self, asset_type: str) -> Clipping | None:
+        """How a file is cut here; masks say themselves what is unusable, and stay whole in that."""
+        clipping = self.clipping if is_raster(asset_type) else None
+        if clipping is not None and is_udm2(asset_type):
+            return replace(clipping, mask_unusable=False)
+        return clipping
+
     def planets_region(self, ref: Ref) -> BaseGeometry | None:
         """What Planet clips an item to; None where Planet is not to clip."""
         return None if self.aoi is None else self.planets_pieces.get(ref, self.aoi.geometry)
@@ -116,6 +130,7 @@ def read_request(
     """
     given = read_scenes(scenes)
     region, clipping = read_region(*as_selected(given, roi, clip_to_roi), clipping_config)
+    delivery = _for_parts(delivery, clipping, clipping_config)
     if delivery not in DELIVERIES:
         raise Misused(f"delivery={delivery!r} is not known.", hint="Use data, orders or auto.", argument="delivery")
     items, types, made = given.items, tuple(wanted_types(asset_types)), read_tools(tools)
@@ -146,6 +161,18 @@ def read_request(
         concurrent=concurrent,
         anew=frozenset(refetch),
     )
+
+
+def _for_parts(delivery: str, clipping: Clipping | None, options: Mapping[str, Any] | None) -> str:
+    """Parts are read of whole scenes, by the Data route; an order brings no more than its clip anyway."""
+    if not (options or {}).get("partial_read"):
+        return delivery
+    if clipping is None:
+        raise Misused("partial_read needs a region.", hint="Give clip_to_roi.", argument="partial_read")
+    if delivery == "orders":
+        hint = "Use delivery='data', or leave partial_read out: an order brings the clip alone, and charges no more."
+        raise Misused("partial_read reads whole scenes in part.", hint=hint, argument="partial_read")
+    return "data"
 
 
 def _for_tools(delivery: str) -> str:
@@ -265,6 +292,8 @@ def _impact(request: Request, chosen: Chosen, basis: Basis) -> DownloadImpact:
     clip = None if request.aoi is None else request.aoi.geometry
     region, pieces = (request.roi, request.pieces) if clip is None else (clip, request.planets_pieces)
     figures = estimate(chosen, roi=region, pieces=pieces, basis=basis, concurrent=request.concurrent)
+    if request.reads_parts:
+        figures = in_part(figures, chosen)
     if request.route == "data" or (request.route == "auto" and request.aoi is None):
         note = f"Whole scenes: {request.why_data}"
         return replace(figures, assumptions=(*figures.assumptions, note)) if request.why_data else figures

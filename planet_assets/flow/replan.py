@@ -149,6 +149,7 @@ def same_way(job: DownloadJob) -> dict[str, Any]:
         "create_overview": cut.overviews,
         "extent": cut.extent,
         "mask_unusable": cut.mask_unusable,
+        "partial_read": cut.partial_read,
     }
     path = Path(job.path)
     return {

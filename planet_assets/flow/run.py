@@ -266,6 +266,8 @@ class Runner:
             if owner != self.owner and track.job.status is AssetStatus.COMPLETED:
                 await asyncio.to_thread(files.forget_part, track.job)  # begun by us after the other had finished
             return owner != self.owner
+        if track.job.status is AssetStatus.COMPLETED and track.job.read_bytes:
+            await asyncio.to_thread(files.sweep_parts, Path(track.job.path))  # the tiles that it was cut from
         return True
 
     async def _as_it_stands(self, job_id: str) -> tuple[DownloadJob, str | None]:

@@ -295,7 +295,7 @@ def bytes_per_km2(library: Library) -> dict[str, float]:
     """Stored bytes per charged km² of each asset type, learned from finished downloads."""
     sizes: dict[str, list[float]] = {}
     for job in listed(library, status=("completed",), limit=500):
-        if job.size_bytes and job.km2 > 0 and job.route == "data":
+        if job.size_bytes and job.km2 > 0 and job.route == "data" and job.read_bytes is None:
             sizes.setdefault(job.asset_type, []).append(job.size_bytes / job.km2)
     return {asset_type: sorted(values)[len(values) // 2] for asset_type, values in sizes.items() if len(values) >= 3}
 

@@ -118,6 +118,18 @@ class Fetched(Event):
     """Its length."""
     digest: str
     """md5 of all its bytes."""
+    why_whole: str = ""
+    """Why all of it was fetched where a part was wanted, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRead(Event):
+    """The tiles of the region are here, all of one version by its ETag; the md5 of the whole says nothing of them."""
+
+    read_bytes: int
+    """Bytes that were read for it, headers included."""
+    whole_bytes: int | None
+    """Length of the whole file; None where an earlier try had read the tiles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +307,7 @@ EVENTS: dict[str, type[Event]] = {
         FetchAnswered,
         FetchRefused,
         Fetched,
+        PartRead,
         Checked,
         Spoiled,
         Placed,

@@ -33,6 +33,8 @@ class Clipping:
     """window: the exact pixels of the ROI; tiles: snapped outward to the source's tiles."""
     mask_unusable: bool = False
     """True to set to nodata what the scene's UDM2 does not call clear."""
+    partial_read: bool = False
+    """True to read only the region's tiles of a whole scene; the cut is the same, and so is the charge."""
 
     def __str__(self) -> str:
         """What makes two cuts the same; names and rows of earlier versions hold a digest of it."""
@@ -155,7 +157,13 @@ class DownloadJob:
     digest: str | None = None
     """md5 of the received file, once it is whole."""
     verified_by: str | None = None
-    """How the file was checked: md5, length, or structure; None before."""
+    """How the file was checked: md5, length, or structure; etag where only parts of it were read, all of one version,
+    so that its md5 could not be checked; None before."""
+    read_bytes: int | None = None
+    """Bytes that were read of a file of which only the region's tiles were, 0 where the cut was held; None where it
+    was fetched whole."""
+    whole_bytes: int | None = None
+    """Length of the file of which parts were read."""
     clip_outcome: str | None = None
     """cut, or the reason why nothing was cut; None before."""
     clear_share: float | None = None
@@ -202,7 +210,7 @@ class DownloadJob:
     @property
     def original_file_path(self) -> Path | None:
         """The whole file as Planet made it; None until completed, and where it was not kept."""
-        if self.status is not AssetStatus.COMPLETED or self.route == "orders":
+        if self.status is not AssetStatus.COMPLETED or self.route == "orders" or self.read_bytes is not None:
             return None
         return Path(self.path) if self.terms.keep_whole or self.clip_outcome != "cut" else None
 

@@ -108,7 +108,7 @@ def clip(
 
     with open_raster(source) as dataset, _hidden(final) as part:
         grid = grid_of(dataset)
-        shape = _on_grid(grid, region, dataset)
+        shape = on_grid(grid, region, Path(dataset.name).name)
         window = window_of(grid, shape)
         if window is None:
             raise OutsideRaster(f"The ROI does not touch {Path(source).name}.", hint="Nothing was cut.")
@@ -154,13 +154,18 @@ def _write(
     return inside
 
 
-def _on_grid(grid: Grid, region: BaseGeometry, dataset: Any) -> BaseGeometry:
+def on_grid(grid: Grid, region: BaseGeometry, name: str) -> BaseGeometry:
+    """An ROI (lon/lat) in the CRS of a grid; `name` is that of the file.
+
+    Raises:
+        ClipFailed: the CRS cannot be used.
+    """
     try:
         shape = roi_on(grid, region)
     except (ProjError, shapely.errors.ShapelyError) as error:
-        raise ClipFailed(f"{Path(dataset.name).name} has a CRS that cannot be used: {error}.") from None
+        raise ClipFailed(f"{name} has a CRS that cannot be used: {error}.") from None
     if not np.isfinite(shapely.get_coordinates(shape)).all():
-        raise ClipFailed(f"{Path(dataset.name).name} has a CRS in which the ROI has no place.")
+        raise ClipFailed(f"{name} has a CRS in which the ROI has no place.")
     return shape
 
 

@@ -26,7 +26,8 @@ _KEPT = {258, COMPRESSION, 262, 266, 274, 277, PLANES, PREDICTOR, 320, TILE_WIDT
 _KEPT |= {269, 270, 280, 281, 282, 283, 296, 305, 306, 315, 316, 700, 33432, 34675}
 _KEPT |= {PIXEL_SCALE, TIE_POINTS, MATRIX, 34735, 34736, 34737, GDAL_METADATA, 42113}
 """Samples and packing; texts and profiles; the ground and GDAL's own. Not: sub-images, JPEG tables, sensor models."""
-_MOST_TAGS = 4096
+_MOST_TAGS, _MOST_IMAGES = 4096, 64
+_SUBFILE, _IS_MASK = struct.pack("<H", 254), 0b100
 _CLASSIC_BYTES = 2**32 - 2**24
 
 
@@ -80,6 +81,25 @@ def read_directory(stream: BinaryIO, size: int, name: str) -> dict[int, Tag] | N
         if kind in _TYPE_BYTES:
             tags[tag] = Tag(kind, raw[:length])
     return tags
+
+
+def has_mask(stream: BinaryIO, size: int, name: str) -> bool:
+    """True when one of the images of the file is the mask of another. Arguments and errors are those of the first."""
+    head = _at(stream, 0, min(16, size), size, name)
+    big = head[2:3] == b"+"
+    (at,) = struct.unpack_from("<Q", head, 8) if big else struct.unpack_from("<I", head, 4)
+    count_form, entry_form, inline = ("<Q", "<HHQ", 8) if big else ("<H", "<HHI", 4)
+    step, seen = struct.calcsize(entry_form) + inline, set[int]()
+    while at and at not in seen and len(seen) < _MOST_IMAGES:
+        seen.add(at)
+        (count,) = struct.unpack(count_form, _at(stream, at, struct.calcsize(count_form), size, name))
+        length = min(count, _MOST_TAGS) * step
+        raw = _at(stream, at + struct.calcsize(count_form), length + inline, size, name)
+        entries = (raw[entry : entry + step] for entry in range(0, length, step))
+        if any(entry[:2] == _SUBFILE and entry[-inline] & _IS_MASK for entry in entries):
+            return True
+        at = int.from_bytes(raw[length:], "little")
+    return False
 
 
 def check_tiles(tags: Mapping[int, Tag], size: int, name: str) -> None:

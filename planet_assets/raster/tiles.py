@@ -94,7 +94,7 @@ def passage(dataset: Any, window: Window, how: Clipping) -> Passage | None:
     size = source.stat().st_size
     with source.open("rb") as stream:
         tags = directory.read_directory(stream, size, source.name)
-    if tags is None or not _is_plain(tags, dataset):
+    if tags is None or not is_plain(tags, dataset):
         return None
     directory.check_tiles(tags, size, source.name)
     transform = grid_of(dataset).transform
@@ -242,13 +242,14 @@ def _read(stream: BinaryIO, offset: int, length: int) -> bytes:
     return tile
 
 
-def _is_plain(tags: dict[int, Tag], dataset: Any) -> bool:
+def is_plain(tags: dict[int, Tag], dataset: Any) -> bool:
     """True when every tile is a block of all samples, in a lossless codec, and samples are whole bytes."""
-    needed = (directory.WIDTH, directory.COMPRESSION, directory.OFFSETS, directory.LENGTHS)
+    needed = (directory.WIDTH, directory.HEIGHT, directory.COMPRESSION, directory.OFFSETS, directory.LENGTHS)
     if not all(tag in tags and len(tags[tag].numbers) for tag in needed):
         return False
     rows, columns = dataset.block_shapes[0]
-    tiles = -(-dataset.height // rows) * -(-dataset.width // columns)
+    width, height = (int(tags[tag].numbers[0]) for tag in (directory.WIDTH, directory.HEIGHT))
+    tiles = -(-height // rows) * -(-width // columns)
     planes = tags.get(directory.PLANES)
     bits = tags.get(258)
     whole = np.dtype(dataset.dtypes[0]).itemsize * 8

@@ -35,6 +35,7 @@ from planet_assets.model.event import (
     OrderMissing,
     OrderPlacing,
     OrderRefused,
+    PartRead,
     Placed,
     Spoiled,
     TakenOver,
@@ -191,7 +192,7 @@ def entries(job: DownloadJob, event: Event) -> list[Entry]:
             rows = [_settle(job, charged=True)]
         case LinkLost() | Spoiled() if job.resuming:
             rows = [_settle(job, charged=job.charge != "resumed")]
-        case Cancelled() | Failed() | Vanished() | NotClipped() | Placed():
+        case Cancelled() | Failed() | Vanished() | NotClipped() | Placed() | PartRead():
             rows = _ended(job)
         case _:
             rows = []

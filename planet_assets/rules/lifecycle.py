@@ -54,6 +54,7 @@ from planet_assets.model.event import (
     OrderPlacing,
     OrderRefused,
     OrderRunning,
+    PartRead,
     Place,
     Placed,
     PlaceOrder,
@@ -82,6 +83,7 @@ _ASKING: dict[type[Event], AssetStatus] = {
     LinkReady: S.ACTIVE,
     NotThereYet: S.WAITING,
     Placed: S.CLIPPING,
+    Clipped: S.COMPLETED,
 }
 _ENDS: dict[type[Event], AssetStatus] = {
     Failed: S.FAILED,
@@ -114,6 +116,7 @@ TABLE: Mapping[AssetStatus, Mapping[type[Event], AssetStatus]] = {
         **_ENDS,
         FetchStarting: S.DOWNLOADING,
         Placed: S.CLIPPING,
+        PartRead: S.CLIPPING,
         LinkLost: S.ACTIVATING,
         Delayed: S.ACTIVE,
         TakenOver: S.ACTIVATING,
@@ -124,6 +127,7 @@ TABLE: Mapping[AssetStatus, Mapping[type[Event], AssetStatus]] = {
         FetchRefused: S.ACTIVE,
         LinkLost: S.ACTIVATING,
         Fetched: S.DOWNLOADING,
+        PartRead: S.CLIPPING,
         Checked: S.DOWNLOADING,
         Spoiled: S.DOWNLOADING,
         Placed: S.CLIPPING,
@@ -270,14 +274,17 @@ def _transfer_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
         case Placed():
             return _placed(job, event)
         case _:
-            return _clip_facts(event)
+            return _clip_facts(job, event)
 
 
-def _clip_facts(event: Event) -> dict[str, Any]:
+def _clip_facts(job: DownloadJob, event: Event) -> dict[str, Any]:
     match event:
+        case PartRead():
+            sizes = dict.fromkeys(("read_bytes", "size_bytes", "bytes_done"), event.read_bytes)
+            return {**_FRESH, **_NO_LINK, **sizes, "whole_bytes": event.whole_bytes, "verified_by": "etag"}
         case Clipped():
             done = {"clip_outcome": "cut", "file_bytes": event.size_bytes, "clear_share": event.clear_share}
-            return {**_FRESH, **done}
+            return {**_FRESH, **done, **({} if job.status is S.CLIPPING else {"read_bytes": 0})}  # the cut was held
         case NotClipped():
             return {**_FRESH, "clip_outcome": event.reason}
         case MaskAwaited():

@@ -7,9 +7,10 @@ reads a body of known length from the socket into one reused buffer, past all pa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from planet_assets.exceptions import Corrupt
+from planet_assets.exceptions import Corrupt, ServerError
+from planet_assets.transfer.check import HEAD_BYTES, kind_of, starts_like
 from planet_assets.transfer.parts import PartFile
 from planet_assets.transfer.watch import Cut
 from planet_assets.transfer.wire import Wire
@@ -18,6 +19,7 @@ MOST_BYTES = 1 << 38
 """Where a body that announced no length is cut off, bytes (256 GiB)."""
 
 _REPORT_S = 0.1
+_SNIFF_BYTES = 64
 
 
 class Sink:
@@ -94,3 +96,32 @@ def pour_socket(wire: Wire, sink: Sink, buffer: memoryview) -> None:
         if count == 0:
             raise Cut
         sink.take(buffer[:count])
+
+
+def sniffed(chunks: Iterator[bytes], total: int | None, *, name: str, host: str, media: str) -> bytes:
+    """The first bytes of a body, enough to tell its kind, which is the promised one.
+
+    Raises:
+        Cut: it ended before.
+        ServerError: it is a page or message.
+        Corrupt: it is something else.
+    """
+    head = b""
+    while len(head) < _SNIFF_BYTES:
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        head += chunk
+    if total is not None and len(head) < min(total, _SNIFF_BYTES):
+        raise Cut
+    kind = kind_of(head[:HEAD_BYTES])
+    if starts_like(head[:HEAD_BYTES], media):
+        return head
+    if kind in ("html", "json", "xml", "text"):
+        raise ServerError(f"{host} sent {kind} in place of {name}.", hint="Try again later.")
+    raise Corrupt(
+        f"What {host} sent for {name} begins like {kind}, not like {media}.",
+        hint="The part is dropped; the next attempt fetches the file anew.",
+        expected=media,
+        got=kind,
+    )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -26,13 +26,13 @@ from pathlib import Path
 
 import httpx
 
-from planet_assets.exceptions import AssetError, Corrupt, LinkExpired, Misused, NetworkError, ServerError, Unsafe
+from planet_assets.exceptions import AssetError, Corrupt, LinkExpired, Misused, NetworkError, Unsafe
 from planet_assets.model.asset import Part, Promise
 from planet_assets.transfer import addresses, answers, parts
-from planet_assets.transfer.body import Sink, pour, pour_socket
-from planet_assets.transfer.check import HEAD_BYTES, kind_of, starts_like
+from planet_assets.transfer.body import Sink, pour, pour_socket, sniffed
 from planet_assets.transfer.parts import Kept, Mark, PartFile, strong_etag
 from planet_assets.transfer.quiet import quiet
+from planet_assets.transfer.ranges import Ranges, Take
 from planet_assets.transfer.watch import Cut, Stalled, Stopped, Watch
 from planet_assets.transfer.wire import Wire, Wires
 
@@ -40,7 +40,6 @@ __all__ = ["Fetcher", "Stopped"]
 
 _BUFFER_BYTES = 1 << 20
 _SMALL_BYTES = 256 << 10  # below this the connection is worth more than the fast path, which uses it up
-_SNIFF_BYTES = 64
 _MOST_REDIRECTS = 5
 _TEXT_BYTES = 16 << 10
 _TEXT_S = 10.0
@@ -178,10 +177,39 @@ class Fetcher:
             DiskProblem: the disk refused; the part is kept, after an input/output error dropped.
         """
         task = _Task(url, Path(part), promise, on_resolved, on_start, before_restart, on_progress)
-        watch = Watch(stall_s=self._stall_s, floor_bytes_s=self._floor_bytes_s, stopped=stopped)
+        watch = self._watch(stopped)
+        with self._talking(task, watch):
+            return self._run(task, watch)
+
+    def ranges(
+        self,
+        url: str,
+        part: str | Path,
+        promise: Promise,
+        *,
+        on_resolved: Callable[[str], None] | None = None,
+        on_start: Callable[[int], None] | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> Ranges:
+        """Parts of the file at an address, over one link: a redirect is followed once. Arguments as in `fetch`."""
+        task = _Task(url, Path(part), promise, on_resolved, on_start, None, None)
+        watch = self._watch(stopped)
+
+        def ask(headers: Mapping[str, str], take: Take) -> None:
+            with self._talking(task, watch), closing(self._ask(task, watch, headers)) as response:
+                watch.expect_body()
+                take(response.status_code, response.headers, response.iter_raw())
+
+        return Ranges(ask, name=task.name, media=promise.media, on_start=lambda: task.started(0))
+
+    def _watch(self, stopped: Callable[[], bool] | None) -> Watch:
+        return Watch(stall_s=self._stall_s, floor_bytes_s=self._floor_bytes_s, stopped=stopped)
+
+    @contextmanager
+    def _talking(self, task: _Task, watch: Watch) -> Iterator[None]:
         try:
             with self._wires.watched(watch), quiet(), _translated(task):
-                return self._run(task, watch)
+                yield
         except AssetError as error:
             if error.__suppress_context__:
                 error.__context__ = None  # the error behind it holds the request, and with it the address
@@ -192,7 +220,7 @@ class Fetcher:
         try:
             if kept is not None and kept.complete:
                 return _finish(Sink(kept.file, kept.mark.size_bytes, task.on_progress), kept.mark, kept.file.size_bytes)
-            with closing(self._ask(task, watch, kept)) as response:
+            with closing(self._ask(task, watch, _range_after(kept))) as response:
                 watch.expect_body()
                 return self._receive(task, response, kept)
         except Corrupt:
@@ -206,11 +234,8 @@ class Fetcher:
 
     # Asking
 
-    def _ask(self, task: _Task, watch: Watch, kept: Kept | None) -> httpx.Response:
+    def _ask(self, task: _Task, watch: Watch, headers: Mapping[str, str]) -> httpx.Response:
         """An open answer with a body for us, or a 416 to our range. Redirects are followed by hand."""
-        headers = {}
-        if kept is not None:
-            headers = {"Range": f"bytes={kept.file.size_bytes}-", "If-Range": kept.mark.etag or ""}
         address, asked = addresses.checked(task.url, task.name), set[str]()
         while address not in asked and len(asked) <= _MOST_REDIRECTS:
             asked.add(address)
@@ -220,7 +245,8 @@ class Fetcher:
                 self._client.build_request("GET", address, headers=headers), stream=True, follow_redirects=False
             )
             status = response.status_code
-            if status in (200, 206) or (status == 416 and kept is not None):
+            if status in (200, 206) or (status == 416 and headers):
+                task.url = address
                 return response
             with closing(response):
                 text = _text(response, watch)
@@ -263,7 +289,7 @@ class Fetcher:
             task.restarts()
         task.started(0)
         chunks = response.iter_raw()
-        head = _sniffed(chunks, total, task)
+        head = sniffed(chunks, total, name=task.name, host=task.host, media=task.promise.media)
         if kept is not None:
             kept.file.close()
         parts.drop(task.part)
@@ -296,6 +322,11 @@ class Fetcher:
         return view
 
 
+def _range_after(kept: Kept | None) -> dict[str, str]:
+    """Headers that ask for what is missing of a file; none for the whole."""
+    return {} if kept is None else {"Range": f"bytes={kept.file.size_bytes}-", "If-Range": kept.mark.etag or ""}
+
+
 def _complete_after_all(task: _Task, total: int | None, kept: Kept) -> Part:
     """The storage has nothing after what is kept: then all of it is there, or it belongs to something else."""
     size = kept.file.size_bytes
@@ -315,34 +346,6 @@ def _finish(sink: Sink, mark: Mark, resumed_from: int) -> Part:
     if mark.size_bytes is None:  # now it is known; after a crash the part is then seen to be complete
         parts.write_mark(sink.part.path, replace(mark, size_bytes=sink.part.size_bytes))
     return sink.part.finished(mark.etag, resumed_from)
-
-
-def _sniffed(chunks: Iterator[bytes], total: int | None, task: _Task) -> bytes:
-    """The first bytes of a body, enough to tell its kind, which is the promised one.
-
-    Raises:
-        ServerError: it is a page or message.
-        Corrupt: it is something else.
-    """
-    head = b""
-    while len(head) < _SNIFF_BYTES:
-        chunk = next(chunks, None)
-        if chunk is None:
-            break
-        head += chunk
-    if total is not None and len(head) < min(total, _SNIFF_BYTES):
-        raise Cut
-    kind = kind_of(head[:HEAD_BYTES])
-    if starts_like(head[:HEAD_BYTES], task.promise.media):
-        return head
-    if kind in ("html", "json", "xml", "text"):
-        raise ServerError(f"{task.host} sent {kind} in place of {task.name}.", hint="Try again later.")
-    raise Corrupt(
-        f"What {task.host} sent for {task.name} begins like {kind}, not like {task.promise.media}.",
-        hint="The part is dropped; the next attempt fetches the file anew.",
-        expected=task.promise.media,
-        got=kind,
-    )
 
 
 def _text(response: httpx.Response, watch: Watch) -> str:

@@ -165,6 +165,8 @@ def outcome(job: DownloadJob, folder: PurePath | None = None) -> str:
     if file is not None:
         notes = ["held already"] if job.held_copy else []
         notes += [f"{job.clear_share:.0%} clear"] if job.clear_share is not None else []
+        if job.read_bytes and job.whole_bytes:
+            notes += [f"read {human_bytes(job.read_bytes)} of {human_bytes(job.whole_bytes)}, md5 not checked"]
         return plain(file.name if folder else file) + (f" ({', '.join(notes)})" if notes else "")
     message = plain(job.error_message or "")
     if job.not_before is not None and not job.status.is_final:
