@@ -27,8 +27,8 @@ from planet_assets.rules.window import Grid, Window
 DRIVER = "GTiff"
 MOST_BANDS = 256
 MOST_SIDE_PX = 1_000_000
-MOST_BLOCK_BYTES = 2**30
-"""A tile or strip is decoded as a whole, so its size bounds the memory."""
+MOST_BLOCK_BYTES = 2**28
+"""A tile or strip is decoded as a whole, so its size bounds the memory: 256 MiB."""
 
 MOST_EXPANSION = 2000
 """Pixels' bytes over file's bytes. DEFLATE reaches 1032 at the most; sparse files are allowed twice that."""
