@@ -31,6 +31,7 @@ class Request:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
     @property
     def offset(self) -> int:
@@ -157,10 +158,13 @@ class FaultServer:
                 return None
             data += more
         sock.settimeout(30)
-        first, *lines = data.split(b"\r\n\r\n")[0].decode().split("\r\n")
+        head, _, body = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
         method, target, _ = first.split(" ", 2)
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        return Request(method, target, headers)
+        while len(body) < int(headers.get("content-length", 0)) and (more := sock.recv(65536)):
+            body += more
+        return Request(method, target, headers, body)
 
 
 # Acts

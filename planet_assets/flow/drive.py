@@ -41,7 +41,7 @@ Moves = Sequence[tuple[DownloadJob, Event]]
 """Jobs, each with the event that moves it."""
 
 PATIENCE = timedelta(hours=6)
-"""A job that is *waiting* longer than this is left waiting; `resume` looks again."""
+"""A job that has to wait longer than this is left as it is; `resume` looks again."""
 
 
 class Track:
@@ -49,6 +49,8 @@ class Track:
 
     def __init__(self, job: DownloadJob, library: Library, *, by: str, tell: Listener) -> None:
         self.job = job
+        self.waited_until: datetime | None = None
+        """The moment whose time has passed, whatever the computer's clock says."""
         self._library = library
         self._by = by
         self._tell = tell
@@ -119,14 +121,18 @@ async def drive(
 
 async def turn(track: Track, perform: Perform, clock: Clock) -> bool:
     """Decide, do and record once; False when there is nothing to do for now."""
-    step = lifecycle.next_step(track.job, clock.now())
+    now = clock.now()
+    step = lifecycle.next_step(track.job, now)
     if isinstance(step, Done):
         return False
+    if isinstance(step, WaitUntil) and step.moment == track.waited_until:
+        step = lifecycle.next_step(track.job, step.moment)
     if isinstance(step, WaitUntil):
-        left = step.moment - clock.now()
-        if track.job.status is AssetStatus.WAITING and left > PATIENCE:
+        left = step.moment - max(now, track.job.updated_at)  # a clock that was put back makes no wait longer
+        if left > PATIENCE:
             return False
         await clock.sleep(left.total_seconds())
+        track.waited_until = step.moment
         return True
     event = await _do(step, track, perform, clock)
     if event is not None:

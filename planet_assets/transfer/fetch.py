@@ -86,7 +86,7 @@ class Fetcher:
         verify: ssl.SSLContext | bool = True,
         proxy: str | None = None,
         trust_env: bool = True,
-        floor_bytes_s: float = 1.0,
+        floor_bytes_s: float = 100.0,
     ) -> None:
         """Make the one client; nothing is connected yet.
 

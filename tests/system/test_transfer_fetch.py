@@ -184,9 +184,9 @@ def test_many_at_once(fetcher, tmp_path):
     assert {one.md5 for one in received} == {promise().md5}
 
 
-def test_progress_is_told_at_most_ten_times_a_second(fetcher, part):
-    told = Told()
-    with FaultServer(cut(SMALL, 19_900, drip=0.005)) as server:
+def test_progress_is_told_at_most_ten_times_a_second(part):
+    told, patient = Told(), Fetcher(stall_s=STALL_S, floor_bytes_s=0.1, trust_env=False)
+    with FaultServer(cut(SMALL, 19_900, drip=0.005)) as server, patient as fetcher:
         began = time.monotonic()
         fetcher.fetch(server.url(), part, promise(SMALL), **told.hooks())
         assert len(told.progress) <= (time.monotonic() - began) * 10 + 2
