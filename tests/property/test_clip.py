@@ -38,6 +38,8 @@ GRIDS = {
     "turned": (Affine(2.6, 1.5, 510_000.0, 1.5, -2.6, 5_035_000.0), UTM_32),
     "south up": (Affine(3.0, 0.0, 510_000.0, 0.0, 3.0, 5_035_000.0), UTM_32),
     "degrees": (Affine(0.0003, 0.0, 9.13, 0.0, -0.0003, 45.47), "EPSG:4326"),
+    "south": (Affine(3.0, 0.0, 261_000.0, 0.0, -3.0, 6_245_000.0), "EPSG:32734"),
+    "polar": (Affine(10.0, 0.0, -200_000.0, 0.0, -10.0, -2_200_000.0), "EPSG:3413"),
     "web": (Affine(4.77, 0.0, 1_016_000.0, 0.0, -4.77, 5_690_000.0), "EPSG:3857"),
 }
 """Transform and CRS."""
@@ -56,6 +58,7 @@ PACKINGS: dict[str, dict[str, Any]] = {
     "unknown codec": {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "lerc"},
     "sparse": {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate", "SPARSE_OK": True},
     "cog": {"cog": True, "blocksize": 128, "compress": "deflate"},
+    "overviews": {"cog": True, "blocksize": 128, "compress": "lzw", "overview_count": 2},
 }
 """GDAL's creation options."""
 
@@ -75,6 +78,7 @@ def rasters(draw: st.DrawFn) -> dict[str, Any]:
         "transform": transform,
         "crs": crs,
         "seed": draw(st.integers(0, 9)),
+        "named": draw(st.booleans()),
         **PACKINGS[draw(st.sampled_from(sorted(PACKINGS)))],
     }
 
@@ -104,9 +108,12 @@ def test_cuts_are_those_of_rasterio(data: st.DataObject) -> None:
     how = Clipping(
         extent=data.draw(st.sampled_from(["window", "tiles"])),
         compression=data.draw(st.sampled_from(["deflate", "lzw", "zstd", "none"])),
+        output_format=data.draw(st.sampled_from(["GTiff", "GTiff", "GTiff", "COG"])),
+        overviews=data.draw(st.booleans()),
     )
     with tempfile.TemporaryDirectory() as folder, small_tiles():
-        source, target = make(Path(folder, "source.tif"), **raster), Path(folder, "cut.tif")
+        named = tuple(f"band {number}" for number in range(raster["bands"])) if raster.pop("named") else ()
+        source, target = make(Path(folder, "source.tif"), names=named, **raster), Path(folder, "cut.tif")
         try:
             cut = clip(source, target, roi, how)
         except OutsideRaster:
@@ -124,7 +131,9 @@ def test_cuts_are_those_of_rasterio(data: st.DataObject) -> None:
             assert after.crs == before.crs
             assert after.dtypes == before.dtypes
             assert after.nodata == before.nodata or np.isnan([after.nodata, before.nodata]).all()
-            assert after.colorinterp == before.colorinterp
+            assert after.colorinterp == before.colorinterp and after.descriptions == before.descriptions
+            assert bool(after.overviews(1)) is how.overviews or max(after.shape) <= 64
+            assert (after.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG") >= (how.output_format == "COG")
         if how.extent == "window":
             pixels, transform = cut_by_rasterio(source, roi)
             assert np.array_equal(expected, pixels, equal_nan=raster["dtype"] == "float32")

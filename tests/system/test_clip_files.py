@@ -142,6 +142,37 @@ def test_bigtiff_where_a_small_one_would_not_do(tmp_path: Path, extent: str, mon
         assert after.read().any()
 
 
+@EVERY_EXTENT
+def test_one_pixel_by_both_extents(tmp_path: Path, extent: str) -> None:
+    source = make(tmp_path / "a.tif", **TILED)
+    with rasterio.open(source) as dataset:
+        x, y = dataset.xy(40, 50)
+        pixel = dataset.read()[:, 40, 50]
+    lon, lat = (float(value[0]) for value in rasterio.warp.transform("EPSG:32632", "EPSG:4326", [x], [y]))
+    cut = clip(source, tmp_path / "b.tif", shapely.Point(lon, lat).buffer(1e-6), Clipping(extent=extent))
+    assert (cut.width_px, cut.height_px) == ((1, 1) if extent == "window" else (32, 32))
+    assert cut.inside_share == 1 / (cut.width_px * cut.height_px)
+    with rasterio.open(cut.path) as after:
+        row, column = after.index(x, y)
+        pixels = after.read()
+    assert (pixels[:, row, column] == pixel).all() and np.count_nonzero(pixels.any(axis=0)) == 1
+
+
+@EVERY_EXTENT
+def test_what_touches_the_corner_alone(tmp_path: Path, extent: str) -> None:
+    source = make(tmp_path / "a.tif", crs="EPSG:4326", transform=Affine(0.001, 0, 9, 0, -0.001, 45), **TILED)
+    with rasterio.open(source) as dataset:
+        _, south, east, _ = dataset.bounds
+    with pytest.raises(OutsideRaster):
+        clip(source, tmp_path / "b.tif", box(east, south - 1, east + 1, south), Clipping(extent=extent))
+    half = box(east - 0.0004, south - 1, east + 1, south + 0.0004)  # less than the pixel's centre
+    cut = clip(source, tmp_path / "c.tif", half, Clipping(extent=extent))
+    assert cut.inside_share == 0.0
+    most = box(east - 0.0006, south - 1, east + 1, south + 0.0006)
+    cut = clip(source, tmp_path / "d.tif", most, Clipping(extent=extent))
+    assert round(cut.inside_share * cut.width_px * cut.height_px) == 1
+
+
 def test_one_pixel_and_less(tmp_path: Path) -> None:
     source = make(tmp_path / "a.tif")
     with rasterio.open(source) as dataset:

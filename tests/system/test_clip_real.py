@@ -14,6 +14,7 @@ from rasters import cut_by_rasterio
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
+from planet_assets import usable_mask
 from planet_assets.model.job import Clipping
 from planet_assets.raster.clip import clip
 from planet_assets.raster.quicklook import quicklook
@@ -79,6 +80,30 @@ def test_the_scene_is_cut_right(
         assert {name: after.tags()[name] for name in before.tags()} == before.tags()
         assert after.profile["compress"] == "deflate" and after.profile["tiled"]
     assert cut.extent == extent
+
+
+@pytest.mark.parametrize("extent", ["window", "tiles"])
+def test_the_scene_is_masked_right(scene: Path, roi: BaseGeometry, tmp_path: Path, extent: str) -> None:
+    """By a mask made for it, in strips as it is: its own is not beside it."""
+    with rasterio.open(scene) as dataset:
+        profile = {**dataset.profile, "count": 8, "dtype": "uint8", "nodata": None}
+        image = dataset.read()
+    cloud = (np.indices(image.shape[1:]) // 37).sum(axis=0) % 3 == 0
+    bands = np.zeros((8, *cloud.shape), "uint8")
+    bands[0], bands[5], bands[6], bands[7] = ~cloud, cloud, 80, 2 * cloud
+    udm2 = tmp_path / scene.name.replace("AnalyticMS_SR", "udm2")
+    with rasterio.open(udm2, "w", **profile) as out:
+        out.write(bands)
+    (tmp_path / scene.name).symlink_to(scene)
+    cut = clip(tmp_path / scene.name, tmp_path / "cut.tif", roi, Clipping(extent=extent), mask_unusable=True)
+    plain = clip(scene, tmp_path / "plain.tif", roi, Clipping(extent=extent))
+    with rasterio.open(cut.path) as masked, rasterio.open(plain.path) as whole:
+        with rasterio.open(scene) as dataset:
+            row, column = dataset.index(*masked.xy(0, 0))
+        clouds = cloud[row : row + masked.height, column : column + masked.width]
+        expected = np.where(clouds, 0, whole.read())
+        assert np.array_equal(masked.read(), expected) and expected.any()
+    assert cut.clear_share == usable_mask(tmp_path / scene.name, roi).clear_share == pytest.approx(2 / 3, abs=0.05)
 
 
 def test_the_cut_covers_the_ground_of_the_roi(scene: Path, roi: BaseGeometry, tmp_path: Path) -> None:
