@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 
 import nbformat
 import pytest
@@ -66,6 +67,21 @@ def test_quota_without_surprises(tmp_path):
     assert "(0.0, 2)" in words, "the same plan again costs nothing"
     assert len(list((tmp_path / "quota").glob("*_clip.tif"))) == 2
     assert "http" not in "".join((naive, best, pieces, bars, plan, month)).replace("http://www.w3.org/2000/svg", "")
+
+
+def test_clip_and_look(tmp_path):
+    notebook = executed(ROOT / "notebooks" / "03_clip_and_look.ipynb", tmp_path, quota_km2=10_000.0)
+    pictures = [base64.b64decode(picture) for picture in outputs(notebook, "image/png")]
+    assert len(pictures) == 5 and all(picture.startswith(b"\x89PNG") for picture in pictures)
+    told = "".join(out.text for cell in notebook.cells for out in cell.get("outputs", []) if out.output_type == "stream")
+    shares = [int(found) for found in re.findall(r"(\d+)% of the city", told)]
+    assert len(shares) == 3 and min(shares) < 35 and max(shares) > 80
+    haze = [int(found) for found in re.findall(r"(\d+)% clear", told)]
+    assert haze == sorted(haze) and haze[-1] > haze[0]
+    assert "charged for whole scenes all the same" in told
+    read, whole, charged = re.search(r"read ([\d.]+) of ([\d.]+) MB, charged (\d+) km²", told).groups()
+    assert float(read) <= float(whole) and int(charged) > 400
+    assert "(0.0, True)" in outputs(notebook, "text/plain"), "the same cut again costs nothing"
 
 
 def test_weekly_sync(tmp_path):
