@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from planet_assets.exceptions import Misused
+from planet_assets.exceptions import LibraryLocked, Misused
 from planet_assets.library import copies, jobs, orders
 from planet_assets.library.engine import Library
 from planet_assets.model.item import Item
@@ -173,7 +173,24 @@ def _moving(library: Library, request: Request, wanted: set[Key]) -> dict[Key, t
         for bought, job_id in jobs.unfinished_keys(library).items()
         if bought[:3] in wanted and bought[3] in {*whole, exact[bought[:3]]}
     }
+    _refuse_parts(library, request, found.values())
     return {bought[:3]: (job_id, bought[3] != "") for bought, job_id in sorted(found.items(), reverse=True)}
+
+
+def _refuse_parts(library: Library, request: Request, ids: Collection[str]) -> None:
+    """A job that reads a part of a scene brings nobody else what they want, and the scene is not bought beside it.
+
+    Raises:
+        LibraryLocked: there is one.
+    """
+    for job in jobs.load(library, list(ids)) if ids else []:
+        region = request.pieces.get(job.key[:2], request.roi)
+        same = region is not None and (job.roi_wkt, job.clipping) == (region.wkt, request.cutting(job.asset_type))
+        if job.clipping is not None and job.clipping.partial_read and job.held_copy is None and not same:
+            raise LibraryLocked(
+                f"Job {job.id[:8]} is reading a part of {job.scene_id} {job.asset_type}.",
+                hint="Plan again when it is done; `planet-assets jobs` shows it, resume or cancel ends it.",
+            )
 
 
 def _standing(library: Library, request: Request, keys: list[Key], now: datetime) -> dict[Key, Standing]:

@@ -73,7 +73,9 @@ def test_clip_and_look(tmp_path):
     notebook = executed(ROOT / "notebooks" / "03_clip_and_look.ipynb", tmp_path, quota_km2=10_000.0)
     pictures = [base64.b64decode(picture) for picture in outputs(notebook, "image/png")]
     assert len(pictures) == 5 and all(picture.startswith(b"\x89PNG") for picture in pictures)
-    told = "".join(out.text for cell in notebook.cells for out in cell.get("outputs", []) if out.output_type == "stream")
+    told = "".join(
+        out.text for cell in notebook.cells for out in cell.get("outputs", []) if out.output_type == "stream"
+    )
     shares = [int(found) for found in re.findall(r"(\d+)% of the city", told)]
     assert len(shares) == 3 and min(shares) < 35 and max(shares) > 80
     haze = [int(found) for found in re.findall(r"(\d+)% clear", told)]

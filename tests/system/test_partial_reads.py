@@ -17,7 +17,7 @@ from rasters import make
 from sandboxes import running
 from shapely.geometry import Polygon, box, shape
 
-from planet_assets.exceptions import Misused, NetworkError
+from planet_assets.exceptions import LibraryLocked, Misused, NetworkError
 from planet_assets.flow import partial
 from planet_assets.library import jobs as job_rows
 from planet_assets.manager import AssetManager
@@ -182,6 +182,8 @@ async def test_a_process_that_dies_while_reading_pays_once(
     [left] = job_rows.unfinished(manager.library)
     assert left.status is AssetStatus.DOWNLOADING and left.spent_km2 > 0
     monkeypatch.setattr(region_module, "read_region", read_region)
+    with pytest.raises(LibraryLocked, match="reading a part"):
+        await manager.plan(one_scene(), [ANALYTIC])
     before = len(bodies(sandbox))
     [job] = await manager.resume()
     assert job.status is AssetStatus.COMPLETED and job.read_bytes, job.error_message
