@@ -120,6 +120,8 @@ class Settings(BaseSettings):
 
     max_concurrent_downloads: Annotated[int, Field(ge=1, le=64)] = 3
     """Downloads side by side."""
+    connections_per_file: Annotated[int, Field(ge=1, le=16)] = 8
+    """The most connections for one file; more than one only where that is tried and helps."""
     download_chunk_size: Annotated[int, Field(ge=1024, le=64 * 2**20)] | None = None
     """Upper bound of one read, bytes; unset, the best is chosen."""
     retry_attempts: Annotated[int, Field(ge=0, le=100)] = 3

@@ -163,9 +163,15 @@ class Wiring:
     ) -> Iterator[Runner]:
         """Everything a run touches; its connections are closed at the end."""
         from planet_assets.transfer.fetch import Fetcher
+        from planet_assets.transfer.lanes import Lanes
 
         options, limits = configuration.http_options(self.settings), self.settings.rate_limits
-        fetcher = Fetcher(stall_s=self.settings.timeout, chunk_bytes=self.settings.download_chunk_size, **options)
+        fetcher = Fetcher(
+            stall_s=self.settings.timeout,
+            chunk_bytes=self.settings.download_chunk_size,
+            lanes=Lanes(most=self.settings.connections_per_file),
+            **options,
+        )
         with working() as owner, fetcher:
             yield Runner(
                 library=self.library(),

@@ -21,7 +21,7 @@ from planet_assets.transfer import place as placing
 OLD = timedelta(hours=24)
 """Age from which an unfinished file that no job of ours owns is nobody's: another library may write here too."""
 
-_PART = re.compile(r"\.(?P<name>.+)\.[A-Za-z0-9_-]{1,64}\.part(\.json|\.link|\.tiles)?~?")
+_PART = re.compile(r"\.(?P<name>.+)\.[A-Za-z0-9_-]{1,64}\.part(\.json|\.link|\.tiles|\.at-\d+)?~?")
 _CUT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.cut(\..*)?")
 
 

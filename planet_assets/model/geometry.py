@@ -58,6 +58,9 @@ def polygon_from_geojson(geometry: Mapping[str, Any], *, what: str) -> BaseGeome
     Raises:
         Misused: it is no polygon or has no area.
     """
+    plain = _plain_ring(geometry)
+    if plain is not None:
+        return plain
     try:
         polygon = shapely.force_2d(shape(geometry))
     except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as error:
@@ -68,6 +71,24 @@ def polygon_from_geojson(geometry: Mapping[str, Any], *, what: str) -> BaseGeome
         raise Misused(f"{what} has coordinates that are not numbers.", argument="scenes")
     polygon = on_the_globe(polygon)
     return polygon if polygon.is_valid else only_areas(shapely.make_valid(polygon))
+
+
+def _plain_ring(geometry: Mapping[str, Any]) -> BaseGeometry | None:
+    """The polygon of one sound ring that stays clear of the antimeridian, as nearly all footprints are; else None."""
+    rings = geometry.get("coordinates") if isinstance(geometry, Mapping) else None
+    if not isinstance(rings, list | tuple) or len(rings) != 1 or geometry.get("type") != "Polygon":
+        return None
+    try:
+        ring = np.asarray(rings[0], dtype=float)
+    except (ValueError, TypeError):
+        return None
+    if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 4 or (ring[0] != ring[-1]).any():
+        return None
+    low, high = ring[:, 0].min(), ring[:, 0].max()
+    if not (low >= -180 and high <= 180 and high - low <= 180 and np.isfinite(ring[:, 1]).all()):
+        return None
+    polygon: BaseGeometry = shapely.polygons(ring)
+    return polygon if shapely.is_valid(polygon) else None
 
 
 def swapped(geometry: BaseGeometry) -> BaseGeometry:

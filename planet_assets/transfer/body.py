@@ -37,6 +37,8 @@ class Sink:
         """
         self.part = part
         self.total = total
+        self.ahead_bytes = 0
+        """Bytes that have come already and wait beside the part; they count as received."""
         self._on_progress = on_progress
         self._reported_at = float("-inf")
 
@@ -69,7 +71,7 @@ class Sink:
         """Say how far it is."""
         self._reported_at = time.monotonic() if now is None else now
         if self._on_progress is not None:
-            self._on_progress(self.part.size_bytes, self.total)
+            self._on_progress(self.part.size_bytes + self.ahead_bytes, self.total)
 
 
 def pour(chunks: Iterable[bytes], sink: Sink) -> None:

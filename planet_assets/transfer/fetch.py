@@ -16,23 +16,27 @@ of the file that its mark names.
 
 from __future__ import annotations
 
+import functools
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 import httpx
 
-from planet_assets.exceptions import AssetError, Corrupt, LinkExpired, Misused, NetworkError, Unsafe
+from planet_assets.exceptions import AssetError, Corrupt, Misused, NetworkError, Unsafe
 from planet_assets.model.asset import Part, Promise
 from planet_assets.transfer import addresses, answers, parts
 from planet_assets.transfer.body import Sink, pour, pour_socket, sniffed
+from planet_assets.transfer.lanes import Lanes
 from planet_assets.transfer.parts import Kept, Mark, PartFile, strong_etag
 from planet_assets.transfer.quiet import quiet
 from planet_assets.transfer.ranges import Ranges, Take
+from planet_assets.transfer.spread import Spread
+from planet_assets.transfer.task import Task, complete_after_all, finish
 from planet_assets.transfer.watch import Cut, Stalled, Stopped, Watch
 from planet_assets.transfer.wire import Wire, Wires
 
@@ -45,32 +49,6 @@ _TEXT_BYTES = 16 << 10
 _TEXT_S = 10.0
 _REDIRECTS = {301, 302, 303, 307, 308}
 _RESUMABLE = "Run again: what was received is kept and used."
-
-
-@dataclass(slots=True)
-class _Task:
-    """One call of `fetch`."""
-
-    url: str = field(repr=False)
-    part: Path
-    promise: Promise
-    on_resolved: Callable[[str], None] | None
-    on_start: Callable[[int], None] | None
-    before_restart: Callable[[], None] | None
-    on_progress: Callable[[int, int | None], None] | None
-    host: str = "the storage"
-
-    @property
-    def name(self) -> str:
-        return parts.title(self.part)
-
-    def started(self, offset: int) -> None:
-        if self.on_start is not None:
-            self.on_start(offset)
-
-    def restarts(self) -> None:
-        if self.before_restart is not None:
-            self.before_restart()
 
 
 class Fetcher:
@@ -87,6 +65,7 @@ class Fetcher:
         proxy: str | None = None,
         trust_env: bool = True,
         floor_bytes_s: float = 100.0,
+        lanes: Lanes | None = None,
     ) -> None:
         """Make the one client; nothing is connected yet.
 
@@ -99,6 +78,7 @@ class Fetcher:
             proxy: address of a proxy; None takes the environment's if `trust_env`.
             trust_env: let proxies and SSL_CERT_FILE of the environment count.
             floor_bytes_s: a mean rate below this over `stall_s` seconds counts as a stall.
+            lanes: when a body may use further connections; the usual rule otherwise.
 
         Raises:
             Misused: an argument makes no sense.
@@ -109,6 +89,7 @@ class Fetcher:
         self._floor_bytes_s = floor_bytes_s
         self._buffer_bytes = min(chunk_bytes or _BUFFER_BYTES, 16 * _BUFFER_BYTES)
         self._wires = Wires(self._buffer_bytes)
+        self._lanes = Lanes() if lanes is None else lanes
         self._buffers = threading.local()
         try:
             self._client = httpx.Client(
@@ -176,10 +157,10 @@ class Fetcher:
             Unsafe: an address or redirect was refused.
             DiskProblem: the disk refused; the part is kept, after an input/output error dropped.
         """
-        task = _Task(url, Path(part), promise, on_resolved, on_start, before_restart, on_progress)
         watch = self._watch(stopped)
-        with self._talking(task, watch):
-            return self._run(task, watch)
+        task = Task(url, Path(part), promise, watch, on_resolved, on_start, before_restart, on_progress)
+        with self._talking(task):
+            return self._run(task)
 
     def ranges(
         self,
@@ -192,12 +173,11 @@ class Fetcher:
         stopped: Callable[[], bool] | None = None,
     ) -> Ranges:
         """Parts of the file at an address, over one link: a redirect is followed once. Arguments as in `fetch`."""
-        task = _Task(url, Path(part), promise, on_resolved, on_start, None, None)
-        watch = self._watch(stopped)
+        task = Task(url, Path(part), promise, self._watch(stopped), on_resolved, on_start, None, None)
 
         def ask(headers: Mapping[str, str], take: Take) -> None:
-            with self._talking(task, watch), closing(self._ask(task, watch, headers)) as response:
-                watch.expect_body()
+            with self._talking(task), closing(self._ask(task, headers)) as response:
+                task.watch.expect_body()
                 take(response.status_code, response.headers, response.iter_raw())
 
         return Ranges(ask, name=task.name, media=promise.media, on_start=lambda: task.started(0))
@@ -206,22 +186,22 @@ class Fetcher:
         return Watch(stall_s=self._stall_s, floor_bytes_s=self._floor_bytes_s, stopped=stopped)
 
     @contextmanager
-    def _talking(self, task: _Task, watch: Watch) -> Iterator[None]:
+    def _talking(self, task: Task) -> Iterator[None]:
         try:
-            with self._wires.watched(watch), quiet(), _translated(task):
+            with self._wires.watched(task.watch), quiet(), _translated(task):
                 yield
         except AssetError as error:
             if error.__suppress_context__:
                 error.__context__ = None  # the error behind it holds the request, and with it the address
             raise
 
-    def _run(self, task: _Task, watch: Watch) -> Part:
-        kept = parts.take_up(task.part, task.promise, pause=watch.look, before_restart=task.restarts)
+    def _run(self, task: Task) -> Part:
+        kept = parts.take_up(task.part, task.promise, pause=task.watch.look, before_restart=task.restarts)
         try:
             if kept is not None and kept.complete:
-                return _finish(Sink(kept.file, kept.mark.size_bytes, task.on_progress), kept.mark, kept.file.size_bytes)
-            with closing(self._ask(task, watch, _range_after(kept))) as response:
-                watch.expect_body()
+                return finish(Sink(kept.file, kept.mark.size_bytes, task.on_progress), kept.mark, kept.file.size_bytes)
+            with closing(self._ask(task, _range_after(kept))) as response:
+                task.watch.expect_body()
                 return self._receive(task, response, kept)
         except Corrupt:
             if kept is not None:
@@ -234,13 +214,13 @@ class Fetcher:
 
     # Asking
 
-    def _ask(self, task: _Task, watch: Watch, headers: Mapping[str, str]) -> httpx.Response:
+    def _ask(self, task: Task, headers: Mapping[str, str]) -> httpx.Response:
         """An open answer with a body for us, or a 416 to our range. Redirects are followed by hand."""
         address, asked = addresses.checked(task.url, task.name), set[str]()
         while address not in asked and len(asked) <= _MOST_REDIRECTS:
             asked.add(address)
             task.host = addresses.host_of(address)
-            watch.expect_answer()
+            task.watch.expect_answer()
             response = self._client.send(
                 self._client.build_request("GET", address, headers=headers), stream=True, follow_redirects=False
             )
@@ -249,7 +229,7 @@ class Fetcher:
                 task.url = address
                 return response
             with closing(response):
-                text = _text(response, watch)
+                text = _text(response, task.watch)
             if status not in _REDIRECTS:
                 raise answers.refusal(status, response.headers, text, task.name)
             address = addresses.redirected(address, response.headers.get("location", ""), task.name)
@@ -259,10 +239,10 @@ class Fetcher:
 
     # Receiving
 
-    def _receive(self, task: _Task, response: httpx.Response, kept: Kept | None) -> Part:
+    def _receive(self, task: Task, response: httpx.Response, kept: Kept | None) -> Part:
         headers = response.headers
         if response.status_code == 416 and kept is not None:
-            return _complete_after_all(task, answers.unsatisfied_total(headers.get("content-range")), kept)
+            return complete_after_all(task, answers.unsatisfied_total(headers.get("content-range")), kept)
         answers.refuse_pages(headers, task.promise.media, task.name)
         if response.status_code == 200:
             return self._begin(task, response, kept, answers.agreed_length(headers, task.promise, task.name))
@@ -271,7 +251,7 @@ class Fetcher:
             return self._begin(task, response, None, total)
         return self._go_on(task, response, kept)
 
-    def _go_on(self, task: _Task, response: httpx.Response, kept: Kept) -> Part:
+    def _go_on(self, task: Task, response: httpx.Response, kept: Kept) -> Part:
         """Append to what is kept."""
         offset = kept.file.size_bytes
         known = kept.mark.size_bytes or task.promise.size_bytes
@@ -280,10 +260,10 @@ class Fetcher:
         kept.file.refuse_other_names()
         task.started(offset)
         sink = Sink(kept.file, total, task.on_progress)
-        self._pour(response, response.iter_raw(), sink)
-        return _finish(sink, kept.mark, offset)
+        self._pour(task, response, response.iter_raw(), sink, kept.mark.etag)
+        return finish(sink, kept.mark, offset)
 
-    def _begin(self, task: _Task, response: httpx.Response, kept: Kept | None, total: int | None) -> Part:
+    def _begin(self, task: Task, response: httpx.Response, kept: Kept | None, total: int | None) -> Part:
         """Write from byte 0. What is kept goes only when the new body has shown itself to be a file of its kind."""
         if kept is not None:
             task.restarts()
@@ -298,21 +278,56 @@ class Fetcher:
         with closing(PartFile.create(task.part)) as file:
             sink = Sink(file, total, task.on_progress)
             sink.take(memoryview(head))
-            self._pour(response, chunks, sink)
-            return _finish(sink, mark, 0)
+            self._pour(task, response, chunks, sink, mark.etag)
+            return finish(sink, mark, 0)
 
-    def _pour(self, response: httpx.Response, chunks: Iterator[bytes], sink: Sink) -> None:
+    def _pour(
+        self, task: Task, response: httpx.Response, chunks: Iterator[bytes], sink: Sink, etag: str | None
+    ) -> None:
         """All that is missing: past the HTTP library where the body is plain and large, else through it."""
         wire = response.extensions.get("network_stream")
         plain = response.http_version == "HTTP/1.1" and answers.length_of(response.headers) is not None
         if plain and isinstance(wire, Wire) and (sink.missing or 0) >= _SMALL_BYTES:
             # The library may already hold the first bytes of the body: its next chunk is all it holds.
             sink.take(memoryview(next(chunks, b"")))
-            pour_socket(wire, sink, self._buffer())
+            if etag is None or sink.total is None:
+                pour_socket(wire, sink, self._buffer())
+            else:
+                stretches = functools.partial(self._stretch, task, etag, sink.total)
+                Spread(sink, stretches, self._lanes, task.watch.look).pour(wire.read_into, self._buffer())
         else:
             pour(chunks, sink)
         if sink.missing:
             raise Cut
+
+    @contextmanager
+    def _stretch(
+        self, task: Task, etag: str, total: int, first: int, last: int, stopped: Callable[[], bool]
+    ) -> Iterator[Callable[[memoryview], int]]:
+        """Bytes `first` to `last` of the version, on a connection of their own; for any thread.
+
+        Raises:
+            Cut: they cannot be had, or not all of them.
+            Stopped, Stalled: see `Watch.look`.
+        """
+        watch = self._watch(stopped)
+        headers = {"Range": f"bytes={first}-{last}", "If-Range": etag}
+        with self._wires.watched(watch), quiet():
+            watch.expect_answer()
+            try:
+                asked = self._client.build_request("GET", task.url, headers=headers)
+                with closing(self._client.send(asked, stream=True, follow_redirects=False)) as response:
+                    wire = response.extensions.get("network_stream")
+                    due = answers.Span(first, last, total)
+                    if not isinstance(wire, Wire) or not answers.is_range(
+                        response.status_code, response.headers, due, etag
+                    ):
+                        raise Cut
+                    watch.expect_body()
+                    chunks = response.iter_raw()  # the body ends with it, so it must live as long
+                    yield _reader(memoryview(next(chunks, b"")), wire)
+            except httpx.HTTPError:
+                raise Cut from None
 
     def _buffer(self) -> memoryview:
         """The one buffer of this thread."""
@@ -322,30 +337,23 @@ class Fetcher:
         return view
 
 
+def _reader(held: memoryview, wire: Wire) -> Callable[[memoryview], int]:
+    """Reads what the library holds already, then the socket."""
+
+    def read(buffer: memoryview) -> int:
+        nonlocal held
+        if not held:
+            return wire.read_into(buffer)
+        count = min(len(held), len(buffer))
+        buffer[:count], held = held[:count], held[count:]
+        return count
+
+    return read
+
+
 def _range_after(kept: Kept | None) -> dict[str, str]:
     """Headers that ask for what is missing of a file; none for the whole."""
     return {} if kept is None else {"Range": f"bytes={kept.file.size_bytes}-", "If-Range": kept.mark.etag or ""}
-
-
-def _complete_after_all(task: _Task, total: int | None, kept: Kept) -> Part:
-    """The storage has nothing after what is kept: then all of it is there, or it belongs to something else."""
-    size = kept.file.size_bytes
-    known = kept.mark.size_bytes or task.promise.size_bytes or total
-    if size == known and total in (None, size) and task.promise.md5 in (None, kept.file.md5):
-        return _finish(Sink(kept.file, size, task.on_progress), kept.mark, size)
-    kept.file.close()
-    parts.drop(task.part)
-    raise LinkExpired(
-        f"What was kept of {task.name} does not belong to what the storage holds now, and is dropped.",
-        hint="Ask Planet for a fresh link.",
-    )
-
-
-def _finish(sink: Sink, mark: Mark, resumed_from: int) -> Part:
-    sink.report()
-    if mark.size_bytes is None:  # now it is known; after a crash the part is then seen to be complete
-        parts.write_mark(sink.part.path, replace(mark, size_bytes=sink.part.size_bytes))
-    return sink.part.finished(mark.etag, resumed_from)
 
 
 def _text(response: httpx.Response, watch: Watch) -> str:
@@ -363,7 +371,7 @@ def _text(response: httpx.Response, watch: Watch) -> str:
 
 
 @contextmanager
-def _translated(task: _Task) -> Iterator[None]:
+def _translated(task: Task) -> Iterator[None]:
     """Turn what httpx and the wire raise into our errors. Their texts may hold an address and are not passed on."""
     try:
         yield

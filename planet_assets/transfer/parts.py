@@ -6,6 +6,7 @@ mark cannot be continued, because nothing would notice that the file changed in 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -86,9 +87,18 @@ def drop(part: Path) -> None:
     Raises:
         DiskProblem: something cannot be removed.
     """
-    disk.remove(part)  # first: a part without its mark cannot be continued, a mark without its part is harmless
+    for ahead in ahead_paths(part):
+        disk.remove(ahead)
+    disk.remove(
+        part
+    )  # before its mark: a part without its mark cannot be continued, a mark without its part is harmless
     disk.remove(mark_path(part))
     disk.remove(disk.fresh_path(mark_path(part)))
+
+
+def ahead_paths(part: Path) -> list[Path]:
+    """Stretches of the file that came ahead of a part (see `spread`); they are worth nothing without its mark."""
+    return sorted(part.parent.glob(f"{glob.escape(part.name)}.at-[0-9]*"))
 
 
 def title(part: Path) -> str:

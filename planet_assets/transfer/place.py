@@ -20,7 +20,7 @@ from planet_assets.model.asset import Part
 from planet_assets.transfer import disk
 from planet_assets.transfer.parts import drop
 
-_NAME_BYTES = 255 - len(".json~")  # room for the longest name that is put beside a part
+_NAME_BYTES = 255 - len(".at-0123456789012")  # room for the longest name that is put beside a part
 _NO_HARD_LINKS = {EPERM, EMLINK, ENOSYS, ENOTSUP, EOPNOTSUPP, EXDEV}
 
 _UMASK = os.umask(0o077)  # it can only be read by setting it; done once, and in the meantime files are too private
