@@ -16,7 +16,7 @@ from planet_assets.rules import pacing
 def main() -> None:
     """Fetch, or finish, and append what was agreed to on top to `consents.txt`."""
     url, key, folder, repeat, what, count = sys.argv[1:]
-    pacing.poll_after_s = lambda age_s, seen: 0.02  # the sandbox activates at once
+    pacing.poll_after_s = lambda age_s, seen, **how: 0.02  # the sandbox activates at once
     asyncio.run(work(url, key, Path(folder), repeat, what, int(count)))
 
 

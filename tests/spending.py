@@ -17,7 +17,7 @@ from planet_assets.rules import pacing
 async def main() -> None:
     """Plans of one to three assets, all processes from the same scenes."""
     url, key, folder, number, plans = sys.argv[1:]
-    pacing.poll_after_s = lambda age_s, seen: 0.02  # the sandbox activates at once
+    pacing.poll_after_s = lambda age_s, seen, **how: 0.02  # the sandbox activates at once
     chance = random.Random(int(number))
     async with AssetManager(key, settings(url, Path(folder))) as manager:
         manager.show_progress = False

@@ -25,7 +25,7 @@ SMALL = (UDM2, XML, "ortho_analytic_8b_xml", "basic_analytic_4b_rpc")
 async def main() -> None:
     """Batches of ten scenes, a type at a time."""
     url, key, folder, number, count, locks = sys.argv[1:]
-    pacing.poll_after_s = lambda age_s, seen: 0.02  # the sandbox activates at once
+    pacing.poll_after_s = lambda age_s, seen, **how: 0.02  # the sandbox activates at once
     if locks == "none":
         fcntl.flock = fcntl.lockf = lambda *_: None
     chance = random.Random(int(number))

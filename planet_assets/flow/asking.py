@@ -1,6 +1,7 @@
 """The Data route's questions: is the asset there, make it ready, where do its bytes lie.
 
-A link lives in memory; it never enters a row or a log.
+A link lives in memory; it never enters a row or a log. One answer speaks of all assets of an item, so what it says of
+those that others wait for is remembered, and they are not asked about again so soon.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from planet_assets.model.job import DownloadJob
 from planet_assets.model.ports import Clock
 from planet_assets.rules import pacing
 from planet_assets.rules.choose import EMBARGO, SR_DELAY
+
+HEARD_FOR = timedelta(minutes=5)
+"""How long an answer about an asset that is ready is used for it. Source: ours; links live for longer."""
 
 ACTIVATION_PATIENCE = timedelta(hours=24)
 """How long Planet may take to make an asset ready. Source: ours; one in a hundred was reported to take 45 minutes."""
@@ -49,6 +53,10 @@ class Asking:
     latencies: list[float] = field(default_factory=list)
     """Seconds that activations took in this run, in the order they were seen."""
 
+    _waiting: set[str] = field(default_factory=set)
+    """Job ids whose activation is under way."""
+    _heard: dict[tuple[str, str], tuple[datetime, dict[str, Asset]]] = field(default_factory=dict)
+    """Item -> when it was asked about last, and the answer."""
     _inactive: dict[str, Asset] = field(default_factory=dict)
     """Job id -> what the first look saw, so that activating asks no second time."""
     _under_way: dict[tuple[str, str], asyncio.Task[dict[str, Asset]]] = field(default_factory=dict)
@@ -66,9 +74,10 @@ class Asking:
         A first look is never held up, so that every activation is asked for early.
         """
         if job.activation_asked_at is not None:
+            self._waiting.add(job.id)
             await self.turnstile.enter(job.id, job.activation_asked_at)
         try:
-            event = await self._looked_at(job)
+            event = self._overheard(job) or await self._looked_at(job)
         except BaseException:
             self.turnstile.leave(job.id)
             raise
@@ -78,9 +87,26 @@ class Asking:
         self.links.pop(job.id, None)
         return StillActivating(at=event.at, look_again_at=event.at) if isinstance(event, LinkReady) else event
 
+    def _overheard(self, job: DownloadJob) -> Event | None:
+        """What an answer to another job of the item has said of this one, if that is new to it and still good."""
+        heard_at, assets = self._heard.get((job.item_type, job.scene_id), (None, {}))
+        asked = job.activation_asked_at
+        if heard_at is None or asked is None or job.renewals or heard_at <= max(asked, job.updated_at):
+            return None
+        asset, now = assets.get(job.asset_type), self.clock.now()
+        if asset is None or not asset.permitted or asset.status == "inactive":
+            return None
+        if asset.status == "active":
+            return self._ready(asset, job, heard_at) if asset.link and now - heard_at <= HEARD_FOR else None
+        due = heard_at + timedelta(seconds=self._pause_s(heard_at - asked))
+        return StillActivating(at=now, look_again_at=due) if due > now else None
+
+    def _pause_s(self, age: timedelta) -> float:
+        return pacing.poll_after_s(age.total_seconds(), self.latencies, waiting=len(self._waiting))
+
     async def _looked_at(self, job: DownloadJob) -> Event:
-        asset = self._wanted(await self.assets(job), job)
-        now = self.clock.now()
+        assets = await self.assets(job)
+        asset, now = self._wanted(assets, job), self.clock.now()
         if asset.status == "inactive":
             self._inactive[job.id] = asset
             return AssetInactive(at=now)
@@ -91,10 +117,15 @@ class Asking:
                     f"Planet has not made {job.asset_type} of {job.scene_id} ready since {asked:%Y-%m-%d %H:%M} UTC.",
                     hint="Nothing was charged; retry it later.",
                 )
-            pause = pacing.poll_after_s((now - asked).total_seconds(), self.latencies)
-            return StillActivating(at=now, look_again_at=now + timedelta(seconds=pause))
-        if job.activation_asked_at is not None and job.renewals == 0:
-            self.latencies.append((now - job.activation_asked_at).total_seconds())
+            return StillActivating(at=now, look_again_at=now + timedelta(seconds=self._pause_s(now - asked)))
+        return self._ready(asset, job, now)
+
+    def _ready(self, asset: Asset, job: DownloadJob, seen_at: datetime) -> Event:
+        assert asset.link is not None
+        now = self.clock.now()
+        if job.id in self._waiting and job.activation_asked_at is not None and job.renewals == 0:
+            self.latencies.append((seen_at - job.activation_asked_at).total_seconds())
+        self._waiting.discard(job.id)
         self.links[job.id] = link = _believed(asset.link, now)
         return LinkReady(at=now, md5=asset.md5, expires_at=link.expires_at)
 
@@ -110,8 +141,8 @@ class Asking:
 
     def _answered_for(self, key: tuple[str, str], done: asyncio.Task[dict[str, Asset]]) -> None:
         self._under_way.pop(key, None)
-        if not done.cancelled():
-            done.exception()  # whoever asked may be gone; then nobody else looks at it
+        if not done.cancelled() and done.exception() is None:  # looked at here: whoever asked may be gone
+            self._heard[key] = self.clock.now(), done.result()
 
     async def look(self, job: DownloadJob, asset_types: Iterable[str]) -> None:
         """See that Planet has and permits all these assets of the job's scene.
@@ -152,7 +183,8 @@ class Asking:
             raise ActivationFailed(f"Planet gives no way to activate {job.asset_type} of {job.scene_id}.")
         answer = await self.api.activate(asset)
         now = self.clock.now()
-        pause = 0.0 if answer == "active" else pacing.poll_after_s(0.0, self.latencies)
+        self._waiting.add(job.id)
+        pause = 0.0 if answer == "active" else self._pause_s(timedelta())
         return ActivationAsked(at=now, look_again_at=now + timedelta(seconds=pause))
 
 

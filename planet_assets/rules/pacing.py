@@ -23,6 +23,12 @@ RATES_PER_S = MappingProxyType({"data": 10.0, "activation": 5.0, "download": 15.
 LONGEST_PENALTY_S = 900.0
 """Nobody is made to wait longer on one word of the server, which may be a mistake of its clock."""
 
+FEW = 12
+"""So few activations under way are asked about eagerly: somebody waits, and it costs little."""
+
+USUAL_S = (2.0, 40.0, 80.0, 120.0, 160.0, 200.0, 240.0, 300.0, 450.0, 2700.0)
+"""What activations take, in tenths of them. Source: reported, see `poll_after_s`."""
+
 _FEWEST = 10
 _RECENT = 400
 
@@ -53,17 +59,26 @@ class Pace:
         self._due = max(self._due, now + min(after_s, LONGEST_PENALTY_S))
 
 
-def poll_after_s(age_s: float, seen: Sequence[float], *, first_s: float = 1.0, longest_s: float = 60.0) -> float:
+def poll_after_s(
+    age_s: float, seen: Sequence[float], *, waiting: int = 1, first_s: float = 1.0, longest_s: float = 60.0
+) -> float:
     """Seconds until an activation is worth asking about again.
 
     Args:
         age_s: How long ago it was asked for.
         seen: Latencies of earlier activations in the order they were seen, seconds.
+        waiting: Activations under way. Of many, each is asked about seldom: some are always ready.
         first_s: The shortest pause; some assets are warm and take two seconds.
         longest_s: The longest pause.
 
     Source: reported, latencies are long-tailed: 2 s when warm, 200 s on average, one in a hundred over 2,700 s.
     """
-    longer = [latency for latency in seen[-_RECENT:] if latency > age_s]
-    pause = median(longer) - age_s if len(longer) >= _FEWEST else 0.3 * age_s
+    known = list(seen[-_RECENT:])
+    if waiting > FEW:
+        longest_s = max(longest_s, min(5 * longest_s, waiting / 2))
+        # those that were seen to end are the quick ones; of the others only the reports tell
+        known += USUAL_S * max(1, len(known) // len(USUAL_S))
+    longer = [latency for latency in known if latency > age_s]
+    enough = len(longer) >= (_FEWEST if waiting <= FEW else _FEWEST // 3)
+    pause = median(longer) - age_s if enough else 0.3 * age_s
     return min(longest_s, max(first_s, pause))

@@ -115,6 +115,13 @@ def test_a_poll_waits_for_the_conditional_median() -> None:
     assert poll_after_s(0, []) == 1.0
 
 
+def test_of_many_activations_each_is_asked_about_seldom() -> None:
+    assert poll_after_s(0, [], waiting=13) == 60.0
+    assert poll_after_s(0, [], waiting=400) == 180.0
+    quick = [10.0] * 50
+    assert poll_after_s(20, quick, waiting=400) > 100.0, "what was seen to end so far are the quick ones"
+
+
 def test_a_storm_of_activations_needs_few_polls() -> None:
     """1,000 scenes of two assets, the oldest asked for first and for want of files only. The floor is 2.0 an asset."""
     chance = random.Random(7)

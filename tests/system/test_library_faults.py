@@ -47,7 +47,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "poll_after_s", lambda age_s, seen: 0.02)
+    monkeypatch.setattr(pacing, "poll_after_s", lambda age_s, seen, **how: 0.02)
     monkeypatch.setattr(run, "LOCKED_PAUSE_S", 0.1)
 
 

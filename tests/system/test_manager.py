@@ -56,7 +56,7 @@ SHORT = 350_000  # bytes of a small analytic file, roughly
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox activates at once; nobody needs a second between looks."""
-    monkeypatch.setattr("planet_assets.rules.pacing.poll_after_s", lambda age_s, seen: min(3600.0, 0.01 + age_s))
+    monkeypatch.setattr("planet_assets.rules.pacing.poll_after_s", lambda age_s, seen, **how: min(3600.0, 0.01 + age_s))
 
 
 @pytest.fixture
