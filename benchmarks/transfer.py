@@ -24,6 +24,8 @@ from benchmarks.server import Served, serving
 from benchmarks.table import Row, faster, missing
 
 AT_ONCE = 8
+CAPPED = 4
+"""Files fetched over the capped link."""
 MOST_RSS_MIB = 60
 TARGETS = {
     "http": {"curl --parallel": 1.2, "aria2": 2.0, "planet SDK": 5.0},
@@ -45,7 +47,35 @@ def rows(quick: bool) -> list[Row]:
             for scheme in ("http", "https"):
                 took = in_turns(_runs(folder, served, scheme), 1 if quick else 3)
                 lines += _lines(scheme, took, f"{count} x {size / 1e6:.0f} MB")
-    return [*lines, missing("transfer", "capped link, segments", "one stream", "segments are not built", 8)]
+            lines.append(_capped(folder, served, size))
+    return lines
+
+
+def _capped(folder: Path, served: Served, size: int) -> Row:
+    """A few files, one after the other, where each connection gets 5 MiB/s."""
+    took = {
+        str(most): run(worker("transfer", "capped", folder, f"{served.http}/capped", str(most)), before=_fresh(folder))
+        for most in (1, 8)
+    }
+    one, many = (json.loads(took[most].out)["s"] for most in ("1", "8"))
+    return Row(
+        section="transfer",
+        what=f"{CAPPED} x {size / 1e6:.0f} MB one by one, each connection capped at 5 MiB/s",
+        ours=f"{many:.3g} s",
+        peer="ours with one connection a file",
+        theirs=f"{one:.3g} s",
+        ratio=one / many,
+        target=8.0,
+        note="the first connections are trials, a second or two each",
+    )
+
+
+def _fresh(folder: Path) -> Callable[[], None]:
+    def emptied() -> None:
+        shutil.rmtree(folder / "got", ignore_errors=True)
+        (folder / "got").mkdir()
+
+    return emptied
 
 
 def _runs(folder: Path, served: Served, scheme: str) -> dict[str, Callable[[], Ran]]:
@@ -69,14 +99,8 @@ def _runs(folder: Path, served: Served, scheme: str) -> dict[str, Callable[[], R
 
 def _once(folder: Path, command: Sequence[str | Path]) -> Ran:
     """One run into an empty folder; a worker's own clock counts where it has one."""
-    got = folder / "got"
-
-    def emptied() -> None:
-        shutil.rmtree(got, ignore_errors=True)
-        got.mkdir()
-
-    ran = run(command, before=emptied)
-    made = sum(path.stat().st_size for path in got.iterdir() if path.suffix == ".tif")
+    ran = run(command, before=_fresh(folder))
+    made = sum(path.stat().st_size for path in (folder / "got").iterdir() if path.suffix == ".tif")
     if made != sum(path.stat().st_size for path in (folder / "files").iterdir()):
         raise Broken("not all bytes arrived")
     if ran.out.strip().startswith("{"):
@@ -183,6 +207,23 @@ def ours(folder: Path, base: str, certificate: str, *, hashing: bool = True) -> 
     return _said(began, before)
 
 
+def capped(folder: Path, base: str, most: str) -> None:
+    """A few files one by one, with up to so many connections each."""
+    from planet_assets.model.asset import Promise
+    from planet_assets.transfer import check, place
+    from planet_assets.transfer.fetch import Fetcher
+    from planet_assets.transfer.lanes import Lanes
+
+    before, began = _rss_mib(), time.perf_counter()
+    with Fetcher(trust_env=False, lanes=Lanes(most=int(most))) as fetcher:
+        for name, md5 in list(_names(folder).items())[:CAPPED]:
+            promise, final = Promise(media="tiff", md5=md5), folder / "got" / name
+            got = fetcher.fetch(f"{base}/{name}", place.part_path(final, md5[:12]), promise)
+            check.check(got, promise)
+            place.place(got, final)
+    _said(began, before)
+
+
 class _NoDigests:
     """In place of hashlib: digests that cost nothing."""
 
@@ -266,6 +307,8 @@ def work(task: str, folder: Path, arguments: list[str]) -> None:
         print(json.dumps(make(folder, *map(int, arguments))))
     elif task in ("ours", "bare"):
         ours(folder, *arguments, hashing=task == "ours")
+    elif task == "capped":
+        capped(folder, *arguments)
     elif task in ("sdk", "sdk_md5"):
         sdk(folder, *arguments, verified=task == "sdk_md5")
     else:

@@ -2,7 +2,8 @@
 
 A server or a long line may cap each connection; then eight of them bring eight times as much. Where the line itself is
 full, another connection only takes from the others. The two look alike from one connection, so now and then one body
-is let open some more, and what arrives over all bodies together is compared before and after.
+is let open another one, and what arrives over all bodies together is compared before and after. What is learned so
+holds for the bodies that follow, until a trial says otherwise.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class _Trial:
     body: object
     ends_at: float
     needed_bytes_s: float
+    connections: int
 
 
 class Lanes:
@@ -59,6 +61,8 @@ class Lanes:
         self._seen: deque[tuple[float, int]] = deque()
         self._trial: _Trial | None = None
         self._rests_until = float("-inf")
+        self._capped = False
+        """Whether the last trial showed that connections are slower than the line."""
 
     def join(self) -> None:
         """One more connection brings bytes."""
@@ -68,9 +72,10 @@ class Lanes:
     def leave(self, body: object = None) -> None:
         """A connection has ended; with `body`, its last one."""
         with self._lock:
-            self._open -= 1
             if self._trial is not None and self._trial.body is body:
+                self._judge(self._clock())
                 self._trial = None
+            self._open -= 1
 
     def arrived(self, count: int) -> None:
         """Bytes came in, on any connection."""
@@ -80,25 +85,34 @@ class Lanes:
             if not self._seen or now - self._seen[-1][0] >= self.window_s / 20:
                 self._seen.append((now, self._total_bytes))
 
-    def more(self, body: object, mine: int) -> int:
-        """How many connections a body that has `mine` may open now; it opens them, and asks again."""
+    def more(self, body: object, mine: int, *, worth: bool = True) -> int:
+        """How many connections a body that has `mine` may open now; it opens them, and asks again.
+
+        Not `worth` it asks all the same, so that its last trial is judged.
+        """
         with self._lock:
             now = self._clock()
             rate = self._bytes_s(now)
-            if not rate:
+            if self._trial is not None and self._trial.body is body:
+                self._judge(now)
+            if self._trial is not None or not rate or not worth:
                 return 0
-            if self._trial is not None:
-                if self._trial.body is not body or now < self._trial.ends_at:
-                    return 0
-                if rate < self._trial.needed_bytes_s:
-                    self._rests_until = now + REST_S
-                self._trial = None
-            added = min(mine, self.most - mine)
+            added = self.most - mine if self._capped else min(mine, self.most - mine)
             if now < self._rests_until or added <= 0:
                 return 0
             needed = rate * (1 + added / max(1, self._open) / 2)
-            self._trial = _Trial(body, now + 1.5 * self.window_s, needed)
+            self._trial = _Trial(body, now + 1.5 * self.window_s, needed, self._open + added)
             return added
+
+    def _judge(self, now: float) -> None:
+        """End a trial that has lasted long enough."""
+        if self._trial is None or now < self._trial.ends_at:
+            return
+        if self._open >= self._trial.connections:  # else some have ended meanwhile, and nothing can be said
+            self._capped = self._bytes_s(now) >= self._trial.needed_bytes_s
+            if not self._capped:
+                self._rests_until = now + REST_S
+        self._trial = None
 
     def _bytes_s(self, now: float) -> float:
         """Mean rate over the last window; 0 while less than that has been seen."""

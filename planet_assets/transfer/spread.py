@@ -29,7 +29,7 @@ Read = Callable[[memoryview], int]
 Ranges = Callable[[int, int, Callable[[], bool]], AbstractContextManager[Read]]
 """Asks for bytes `first` to `last` on a connection of its own, until told to stop; raises Cut when it is refused."""
 
-WORTH_WINDOWS = 4.0
+WORTH_WINDOWS = 2.0
 """With less than this to go, in windows of `Lanes`, nothing is gained by another connection."""
 _TRIES = 3
 _BUFFER_BYTES = 256 << 10
@@ -167,9 +167,8 @@ class Spread:
         self._sink.ahead_bytes = waiting
         come = self._sink.part.size_bytes + waiting - self._began_bytes
         missing = (self._sink.missing or 0) - waiting
-        if come <= 0 or missing * (now - self._began_at) < WORTH_WINDOWS * self._lanes.window_s * come:
-            return
-        for _ in range(self._lanes.more(self, 1 + running)):
+        worth = come > 0 and missing * (now - self._began_at) >= WORTH_WINDOWS * self._lanes.window_s * come
+        for _ in range(self._lanes.more(self, 1 + running, worth=worth)):
             if not self._split():
                 return
 
