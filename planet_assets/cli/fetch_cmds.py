@@ -19,6 +19,7 @@ from planet_assets.cli.options import (
     picture_option,
     request_options,
     search_options,
+    tracking_options,
     yes_option,
 )
 from planet_assets.cli.output import Face, save_picture
@@ -95,19 +96,28 @@ def plan(what: tuple[str, ...], picture: str | None, **typed: Any) -> int:
 @yes_option
 @dry_run_option
 @click.option("--allow-unknown-quota", is_flag=True, help="Go on when nobody can tell the quota.")
+@tracking_options
 def download(what: tuple[str, ...], yes: bool, dry_run: bool, allow_unknown_quota: bool, **typed: Any) -> int:
     """Check the quota, ask, activate, download, verify and clip.
 
     SCENES are GeoJSON files, scene ids, or - for stdin; without them, --from and --to search.
     """
+    from planet_assets.cli.tracking import Tracking
+
     face = Face.current()
+    tracking = Tracking.taken_from(typed, dry_run=dry_run)
     wish = scenes.Wish(scenes=what, **typed)
+    if tracking.is_all_that_is_asked(wish):
+        return tracking.alone(face)
     wish.check()
+    tracking.begin(face)
     with open_manager(face) as manager:
-        made = wish.plan(manager)
+        made = tracking.plan(wish, manager)
         if made is None or dry_run:
             return show_plan(face, made)
-        return _carried_out(face, manager, made, wish.max_concurrent, yes=yes, allow_unknown=allow_unknown_quota)
+        code = _carried_out(face, manager, made, wish.max_concurrent, yes=yes, allow_unknown=allow_unknown_quota)
+        tracking.end(face, manager, made)
+    return code
 
 
 @click.command(cls=Command)

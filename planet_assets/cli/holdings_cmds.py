@@ -17,6 +17,7 @@ from planet_assets.cli.output import Face
 
 if TYPE_CHECKING:
     from planet_assets.holding import Holdings
+    from planet_assets.model.holdings import Stats
 
 PATH = click.Path(path_type=Path)
 
@@ -32,7 +33,7 @@ def library() -> None:
 def verify(repair: bool, read_all: bool) -> int:
     """Compare held files with what was recorded: length and time first, bytes of those that were touched."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         found = held.verify(repair=repair, read_all=read_all)
     lines = [f"{found}."]
     for word, paths in (("missing", found.missing), ("damaged", found.damaged), ("no digest", found.unproven)):
@@ -47,7 +48,7 @@ def verify(repair: bool, read_all: bool) -> int:
 def clean(dry_run: bool) -> int:
     """Drop records of files that are gone and unfinished files that no job owns; jobs and charges stay."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         done = held.clean(dry_run=dry_run)
     lines = [f"{'Would drop' if dry_run else 'Dropped'} {done}."]
     lines += [f"  gone       {path}" for path in done.forgotten] + [f"  unfinished {path}" for path in done.parts]
@@ -58,21 +59,22 @@ def clean(dry_run: bool) -> int:
 @library.command()
 def stats() -> int:
     """How much is held, where, of what, and what it cost."""
+    face = Face.current()
+    with open_holdings() as held:
+        where, found = held.library.where, held.stats()
+    face.show({"library": where, **asdict(found)}, lambda: stats_text(where, found))
+    return Code.OK
+
+
+def stats_text(where: str, found: Stats) -> str:
+    """How much is held, as lines."""
     from planet_assets.view.units import exact_km2, human_bytes
 
-    face = Face.current()
-    with _holdings() as held:
-        where, found = held.library.where, held.stats()
-
-    def text() -> str:
-        lines = [f"{where}: {found.files} files, {human_bytes(found.size_bytes)}, of {found.scenes} scenes."]
-        lines.append(f"Missing: {found.missing}, removed: {found.removed}. Charged: {exact_km2(found.spent_km2)}.")
-        for counted in (found.by_folder, found.by_asset_type):
-            lines += [f"  {name}: {number} files, {human_bytes(size)}" for name, (number, size) in counted.items()]
-        return "\n".join(lines)
-
-    face.show({"library": where, **asdict(found)}, text)
-    return Code.OK
+    lines = [f"{where}: {found.files} files, {human_bytes(found.size_bytes)}, of {found.scenes} scenes."]
+    lines.append(f"Missing: {found.missing}, removed: {found.removed}. Charged: {exact_km2(found.spent_km2)}.")
+    for counted in (found.by_folder, found.by_asset_type):
+        lines += [f"  {name}: {number} files, {human_bytes(size)}" for name, (number, size) in counted.items()]
+    return "\n".join(lines)
 
 
 @library.command()
@@ -81,7 +83,7 @@ def stats() -> int:
 def move(source: Path, target: Path) -> int:
     """Move the held files of a folder, or note that somebody has; nothing is overwritten."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         moved = held.move(source, target)
     face.show({"moved": moved}, lambda: f"{len(moved)} files are in {target}.")
     return Code.OK
@@ -94,7 +96,7 @@ def move(source: Path, target: Path) -> int:
 def adopt(folder: Path, item_type: str, dry_run: bool) -> int:
     """Take files that lie in a folder into the library, so that nobody pays for them again."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         done = held.adopt(folder, item_type=item_type, dry_run=dry_run)
     lines = [f"{done}.", *(f"  left {path}: {why}" for path, why in done.skipped.items())]
     face.show(asdict(done), lambda: "\n".join(lines))
@@ -107,7 +109,7 @@ def adopt(folder: Path, item_type: str, dry_run: bool) -> int:
 def remove(what: tuple[str, ...], dry_run: bool) -> int:
     """Delete held files, by path or scene; jobs and charges stay. Fetching them again is charged again."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         gone = held.remove(what, dry_run=dry_run)
     lines = [f"{'Would remove' if dry_run else 'Removed'} {len(gone)} files.", *(f"  {path}" for path in gone)]
     face.show({"removed": gone}, lambda: "\n".join(lines))
@@ -119,7 +121,7 @@ def remove(what: tuple[str, ...], dry_run: bool) -> int:
 def backup(file: Path) -> int:
     """Write the whole library into a new file, while others go on working with it."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         path = held.backup(file)
     face.show({"backup": path}, lambda: f"The library is in {path}; held files are not.")
     return Code.OK
@@ -130,7 +132,7 @@ def backup(file: Path) -> int:
 def restore(file: Path) -> int:
     """Make the library what it was at a backup; what it is now is kept beside it."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         kept = held.restore(file)
     face.show({"kept": kept}, lambda: f"Restored. The library as it was before is in {kept}.")
     face.say("Charges since the backup are not in it: `planet-assets ledger reconcile` finds what Planet counted.")
@@ -142,14 +144,19 @@ def restore(file: Path) -> int:
 def merge(file: Path) -> int:
     """Take over what another library knows; doing it twice changes nothing."""
     face = Face.current()
-    with _holdings() as held:
+    with open_holdings() as held:
         counts = held.merge(file)
     face.show({"new": counts}, lambda: ", ".join(f"{number} {name}" for name, number in counts.items()) + " new.")
     return Code.OK
 
 
 @contextmanager
-def _holdings() -> Iterator[Holdings]:
+def open_holdings() -> Iterator[Holdings]:
+    """The files the library knows.
+
+    Raises:
+        AssetError: the library cannot be opened.
+    """
     from planet_assets.flow.clock import RealClock
     from planet_assets.holding import Holdings
 

@@ -131,6 +131,17 @@ request_options = together(
     search_options,
 )
 
+tracking_options = together(
+    click.option("--no-tracking", is_flag=True, help="As --force-redownload, and note no file as held."),
+    click.option(
+        "--force-redownload",
+        is_flag=True,
+        help="Fetch what is held again, charged again, unless Planet's md5 proves it.",
+    ),
+    click.option("--show-stats", is_flag=True, help="At the end, how much is held; without scenes, only that."),
+    click.option("--cleanup", is_flag=True, help="First drop records of files that are gone, as `library clean` does."),
+)
+
 clear_option = click.option(
     "--clear-over-roi",
     is_flag=False,

@@ -81,7 +81,7 @@ class Promise:
     """What is known of a file before its bytes arrive."""
 
     media: str
-    """What it must look like: tiff, xml, json, text or zip."""
+    """What it must look like: tiff, xml, json, text or zip; any for whatever is no web page."""
     md5: str | None = None
     """Promised digest, 32 hex digits."""
     size_bytes: int | None = None

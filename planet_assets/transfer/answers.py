@@ -53,7 +53,7 @@ def is_page(content_type: str | None, media: str) -> bool:
     subtype = (content_type or "").split(";")[0].strip().lower().rpartition("/")[2]
     if subtype == "xhtml+xml":
         subtype = "html"
-    allowed = {"xml": {"xml"}, "json": {"json"}, "text": {"xml", "json"}}.get(media, set())
+    allowed = {"xml": {"xml"}, "json": {"json"}, "text": {"xml", "json"}, "any": _PAGES - {"html"}}.get(media, set())
     return subtype in _PAGES - allowed
 
 

@@ -43,6 +43,8 @@ def kind_of(head: bytes) -> str:
 def starts_like(head: bytes, media: str) -> bool:
     """True when a file of the media type may begin so; `head` holds at least four bytes or all there is."""
     kind = kind_of(head)
+    if media == "any":
+        return kind != "html"
     if media == "text":
         return kind in ("text", "xml", "json")
     return kind == media

@@ -66,6 +66,7 @@ class Fetcher:
         trust_env: bool = True,
         floor_bytes_s: float = 100.0,
         lanes: Lanes | None = None,
+        authorize: Callable[[str], dict[str, str]] | None = None,
     ) -> None:
         """Make the one client; nothing is connected yet.
 
@@ -79,6 +80,7 @@ class Fetcher:
             trust_env: let proxies and SSL_CERT_FILE of the environment count.
             floor_bytes_s: a mean rate below this over `stall_s` seconds counts as a stall.
             lanes: when a body may use further connections; the usual rule otherwise.
+            authorize: what an address is asked with besides; Planet's are asked without anything.
 
         Raises:
             Misused: an argument makes no sense.
@@ -88,6 +90,7 @@ class Fetcher:
         self._stall_s = stall_s
         self._floor_bytes_s = floor_bytes_s
         self._buffer_bytes = min(chunk_bytes or _BUFFER_BYTES, 16 * _BUFFER_BYTES)
+        self._authorize = authorize or (lambda address: {})
         self._wires = Wires(self._buffer_bytes)
         self._lanes = Lanes() if lanes is None else lanes
         self._buffers = threading.local()
@@ -221,9 +224,9 @@ class Fetcher:
             asked.add(address)
             task.host = addresses.host_of(address)
             task.watch.expect_answer()
-            response = self._client.send(
-                self._client.build_request("GET", address, headers=headers), stream=True, follow_redirects=False
-            )
+            asking = {**headers, **self._authorize(address)}
+            request = self._client.build_request("GET", address, headers=asking)
+            response = self._client.send(request, stream=True, follow_redirects=False)
             status = response.status_code
             if status in (200, 206) or (status == 416 and headers):
                 task.url = address
@@ -311,7 +314,7 @@ class Fetcher:
             Stopped, Stalled: see `Watch.look`.
         """
         watch = self._watch(stopped)
-        headers = {"Range": f"bytes={first}-{last}", "If-Range": etag}
+        headers = {"Range": f"bytes={first}-{last}", "If-Range": etag, **self._authorize(task.url)}
         with self._wires.watched(watch), quiet():
             watch.expect_answer()
             try:
