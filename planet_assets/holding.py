@@ -9,10 +9,12 @@ from typing import Any
 
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import exporting, holdings
+from planet_assets.flow import publish as publishing
 from planet_assets.flow.adopt_files import adopt_folder
 from planet_assets.flow.masking import clear_shares
-from planet_assets.library import saving
-from planet_assets.library.engine import Library
+from planet_assets.library import bundles, saving
+from planet_assets.library.engine import Library, working
+from planet_assets.model.bundle import Published, Site
 from planet_assets.model.clearness import ClearShare
 from planet_assets.model.holdings import Adopted, Cleaned, Stats, Verified
 from planet_assets.model.ports import Clock
@@ -123,6 +125,34 @@ class Holdings:
         """
         now, region = self.clock.now(), roi_of(roi)
         return clear_shares(self.library, region, now, ids=scenes, classes=classes, min_confidence=min_confidence)
+
+    def add_site(self, name: str, address: str | Path, **options: str) -> Site:
+        """Name a place that bundles are shipped to: a folder, or s3://bucket/prefix with obstore's options.
+
+        Raises:
+            Misused: the address cannot be meant, or an option is a secret, which belongs into the environment.
+        """
+        return bundles.add_site(self.library, name, publishing.read_address(str(address), options), options)
+
+    def publish(self, scenes: Iterable[str], *, to: str) -> list[Published]:
+        """Seal all that is held of each scene and ship it: visible at the site when whole, exactly once.
+
+        Killed anywhere, it goes on when called again. One that fails does not stop the rest. Planet's licence says
+        whom files may be given to.
+
+        Args:
+            scenes: ids; none to finish what is outstanding.
+            to: name of a site.
+
+        Raises:
+            Misused: there is no such site, or nothing is held of a scene.
+            Corrupt: a file is not what was recorded.
+        """
+        site, ids = bundles.site_named(self.library, to), dict.fromkeys(scenes)
+        with working() as owner:
+            made = [publishing.seal_scene(self.library, one, by=owner, clock=self.clock) for one in ids]
+            wanted = made if ids else bundles.outstanding(self.library, site.id)
+            return publishing.ship(self.library, site, wanted, owner=owner, clock=self.clock)
 
     def remove(self, what: Iterable[str | Path], *, dry_run: bool = False) -> list[Path]:
         """Delete held files, by path or scene; jobs and charges stay, and a plan that fetches them again says so.

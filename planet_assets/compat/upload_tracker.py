@@ -68,17 +68,36 @@ class UploadTracker:
         """
         self._uploads.seal(asset_id, now=self._clock.now())
 
-    def mark_uploading(self, asset_id: str, component: str) -> None:
-        """Its bytes are on their way."""
-        self._uploads.mark(asset_id, component, "UPLOADING")
+    def mark_uploading(self, asset_id: str, component: str, *, owner: str | None = None) -> None:
+        """Its bytes are on their way.
 
-    def mark_completed(self, asset_id: str, component: str, sha256: str | None = None) -> None:
-        """It has arrived."""
-        self._uploads.mark(asset_id, component, "COMPLETED", sha256=sha256)
+        Args:
+            asset_id: names the asset.
+            component: names the file.
+            owner: who claimed it; whoever did not claim anything leaves it out.
 
-    def mark_failed(self, asset_id: str, component: str, error: str = "", retry_after_s: float = 0.0) -> None:
-        """It did not arrive; it stays outstanding and may be claimed again after a while."""
-        self._uploads.mark(asset_id, component, "FAILED", error=error)
+        Raises:
+            LibraryLocked: another owner has claimed it.
+        """
+        self._uploads.mark(asset_id, component, "UPLOADING", now=self._clock.now(), owner=owner)
+
+    def mark_completed(
+        self, asset_id: str, component: str, sha256: str | None = None, *, owner: str | None = None
+    ) -> None:
+        """It has arrived. `owner` and errors as in `mark_uploading`."""
+        self._uploads.mark(asset_id, component, "COMPLETED", now=self._clock.now(), owner=owner, sha256=sha256)
+
+    def mark_failed(
+        self,
+        asset_id: str,
+        component: str,
+        error: str = "",
+        retry_after_s: float = 0.0,
+        *,
+        owner: str | None = None,
+    ) -> None:
+        """It did not arrive; it stays outstanding and may be claimed again after a while. `owner` as before."""
+        self._uploads.mark(asset_id, component, "FAILED", now=self._clock.now(), owner=owner, error=error)
         if retry_after_s > 0:
             self._uploads.put_off(asset_id, component, self._clock.now() + timedelta(seconds=retry_after_s))
 

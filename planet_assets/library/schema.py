@@ -1,6 +1,7 @@
 """The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is
 what happened, a site is a place; the ledger says what was spent, quota what may be, ground what a term has unlocked,
-the queue what is wanted as soon as it may be, listed what a source listed last time, and kv remembers small things.
+the queue what is wanted as soon as it may be, listed what a source listed last time, and kv remembers small things. A
+bundle is made of components; a shipment brings it to a site, where it is ready when every component was shipped.
 
 Text is never cast, and names that others gave have no greatest length. Times are ISO 8601 UTC text of fixed width, so
 that they sort as they are.
@@ -75,6 +76,7 @@ site = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", String(20), nullable=False),
     Column("address", Text, nullable=False),
+    Column("options", Text),
 )
 
 copy = Table(
@@ -211,6 +213,65 @@ listed = Table(
     Column("gone_at", Moment),
     Column("gone_reason", Text),
     Index("ix_listed_scan", "listing", "gone_at", "id", "fingerprint"),
+)
+
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("seal", String(64)),
+    Column("opened_at", Moment, nullable=False),
+    Column("sealed_at", Moment),
+    UniqueConstraint("name", "revision"),
+)
+
+component = Table(
+    "component",
+    metadata,
+    Column("bundle_id", String(32), ForeignKey("bundle.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("asset_type", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+shipment = Table(
+    "shipment",
+    metadata,
+    Column("bundle_id", String(32), ForeignKey("bundle.id"), primary_key=True),
+    Column("site_id", _serial, ForeignKey("site.id"), primary_key=True, autoincrement=False),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Column("lease_owner", Text),
+    Column("lease_until", Moment),
+    Column("wanted_at", Moment, nullable=False),
+    Column("ready_at", Moment),
+)
+
+shipped = Table(
+    "shipped",
+    metadata,
+    Column("bundle_id", String(32), ForeignKey("bundle.id"), primary_key=True),
+    Column("site_id", _serial, ForeignKey("site.id"), primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
+bundle_event = Table(
+    "bundle_event",
+    metadata,
+    Column("sequence", _serial, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("bundle_id", String(32), ForeignKey("bundle.id"), nullable=False),
+    Column("site_id", _serial, ForeignKey("site.id")),
+    Column("kind", String(10), nullable=False),
+    Column("by", Text, nullable=False),
+    UniqueConstraint("bundle_id", "site_id", "kind"),
 )
 
 kv = Table(

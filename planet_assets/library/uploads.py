@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from planet_assets.exceptions import AssetError, LibraryLocked, Misused
+from planet_assets.library.owners import is_dead, this_process
 
 BUSY_S = 60.0
 """Seconds to wait for another writer."""
@@ -133,9 +134,24 @@ class Uploads:
                 (now.isoformat(), bundle),
             )
 
-    def mark(self, bundle: str, part: str, state: str, *, sha256: str | None = None, error: str | None = None) -> bool:
-        """Move a component to a state and end its claim; False when nobody registered it."""
+    def mark(
+        self,
+        bundle: str,
+        part: str,
+        state: str,
+        *,
+        now: datetime,
+        owner: str | None = None,
+        sha256: str | None = None,
+        error: str | None = None,
+    ) -> bool:
+        """Move a component to a state and end its claim; False when nobody registered it.
+
+        Raises:
+            LibraryLocked: somebody else who is alive has claimed it, or, with an `owner`, that one holds no claim.
+        """
         with self._write() as table:
+            _refuse_other_owner(table, bundle, part, owner, now.isoformat())
             done = table.execute(
                 "UPDATE upload_state SET state = ?, sha256 = COALESCE(?, CASE ? WHEN 'COMPLETED' THEN sha256 END)"
                 " WHERE asset_id = ? AND component = ?",
@@ -151,15 +167,23 @@ class Uploads:
         return bool(done)
 
     def claim(self, owner: str, *, lease_s: float, now: datetime) -> Upload | None:
-        """Take one outstanding component for `owner` alone, oldest first; None when nothing is free."""
+        """Take one outstanding component for `owner` alone, oldest first; None when nothing is free.
+
+        A lease ends by itself, or with the process that holds it.
+        """
         at, until = now.isoformat(), (now + timedelta(seconds=lease_s)).isoformat()
         with self._write() as table:
+            holders = table.execute(
+                "SELECT DISTINCT owner FROM upload_claim WHERE owner IS NOT NULL AND until > ?", (at,)
+            )
+            dead = [name for (name,) in holders.fetchall() if is_dead(name)]
+            gone = f" OR c.owner IN ({', '.join('?' for _ in dead)})" if dead else ""
             found = table.execute(
                 "SELECT s.asset_id, s.asset_type, s.component, s.local_path, 'UPLOADING', s.created_at"
                 " FROM upload_state s LEFT JOIN upload_claim c USING (asset_id, component)"
-                " WHERE s.state <> 'COMPLETED' AND (c.until IS NULL OR c.until <= ?)"
+                f" WHERE s.state <> 'COMPLETED' AND (c.until IS NULL OR c.until <= ?{gone})"
                 " AND (c.not_before IS NULL OR c.not_before <= ?) ORDER BY s.created_at, s.rowid LIMIT 1",
-                (at, at),
+                (at, *dead, at),
             ).fetchone()
             if found is None:
                 return None
@@ -267,6 +291,20 @@ class Uploads:
             raise AssetError(f"{self.path} cannot be used: {error}.") from None
         except sqlite3.DatabaseError as error:
             raise AssetError(f"{self.path} cannot be used: {error}.", hint="Is it a tracker's file?") from None
+
+
+def _refuse_other_owner(table: sqlite3.Connection, bundle: str, part: str, owner: str | None, at: str) -> None:
+    claim = table.execute(
+        "SELECT owner, until > ? FROM upload_claim WHERE asset_id = ? AND component = ?", (at, bundle, part)
+    ).fetchone()
+    holder, is_alive = claim or (None, 0)
+    lost = owner is not None and holder != owner
+    taken = holder not in (None, owner or this_process()) and is_alive and not is_dead(holder)
+    if lost or taken:
+        raise LibraryLocked(
+            f"{part} of {bundle} is {'claimed by ' + holder if holder else 'not claimed any more'}.",
+            hint="Its lease may have run out; leave it to the one who has it now.",
+        )
 
 
 _COMPLETE = (

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from planet_assets.compat.upload_tracker import PendingUpload, UploadTracker
-from planet_assets.exceptions import AssetError, Misused
+from planet_assets.exceptions import AssetError, LibraryLocked, Misused
 
 PARTS = [("model.bin", "/ckpt/7/model.bin", 100), ("optim.bin", "/ckpt/7/optim.bin", None)]
 
@@ -120,10 +120,33 @@ def test_claims_end_by_a_mark_or_by_themselves_and_rest_after_a_failure(tracker)
     again = tracker.claim("z")
     assert again.component == second.component, "its lease has run out"
     assert tracker.claim("z") is None
-    tracker.mark_failed("a", first.component, "slow", retry_after_s=60)
+    tracker.mark_failed("a", first.component, "slow", retry_after_s=60, owner="x")
     assert tracker.claim("z") is None
-    tracker.mark_failed("a", second.component, "slow")
+    tracker.mark_failed("a", second.component, "slow", owner="z")
     assert tracker.claim("z").component == second.component
+
+
+def test_only_the_one_who_claimed_may_mark(tracker):
+    tracker.register_components("a", "scene", PARTS[:1])
+    late = tracker.claim("late", lease_s=0)
+    tracker.claim("quick")
+    for mark in (tracker.mark_uploading, tracker.mark_completed, tracker.mark_failed):
+        for owner in ("late", None):
+            with pytest.raises(LibraryLocked, match="claimed by quick"):
+                mark("a", late.component, owner=owner)
+    tracker.mark_completed("a", late.component, "ab", owner="quick")
+    with pytest.raises(LibraryLocked, match="not claimed any more"):
+        tracker.mark_failed("a", late.component, owner="late")
+    assert tracker.all_components_completed("a") and tracker.get_attempts("a", late.component) == (0, "")
+
+
+def test_a_dead_process_holds_nothing(tracker, tmp_path):
+    tracker.register_components("a", "scene", PARTS)
+    take = (
+        f"from planet_assets.compat.upload_tracker import UploadTracker as T; T({str(tracker._uploads.path)!r}).claim()"
+    )
+    subprocess.run([sys.executable, "-c", take], check=True)
+    assert tracker.claim() is not None and tracker.claim() is not None, "neither waits for a lease of the dead"
 
 
 def test_marks_of_unknown_components_say_nothing(tracker):

@@ -1,0 +1,1 @@
+"""Holds copies elsewhere: folders, and object stores."""
