@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from planet_assets.flow.clock import RealClock
-from planet_assets.library.engine import this_process
+from planet_assets.library.owners import this_process
 from planet_assets.library.uploads import Upload as PendingUpload
 from planet_assets.library.uploads import Uploads
 
