@@ -45,6 +45,10 @@ def upgrade() -> None:
         _to("bundle_id", "bundle.id", "component"),
         sa.PrimaryKeyConstraint("bundle_id", "name", name="pk_component"),
     )
+    _shipments()
+
+
+def _shipments() -> None:
     op.create_table(
         "shipment",
         sa.Column("bundle_id", sa.String(32), nullable=False),
