@@ -25,6 +25,7 @@ Describe = Callable[[str], str | None]
 
 MISSING = "not in a complete listing"
 
+_MARK = "\x1f"
 _MOMENT = Moment()
 _FIELDS = ("listing", "id", "fingerprint", "document", "first_seen", "changed_at", "gone_at", "gone_reason")
 _ON_CONFLICT = (
@@ -137,8 +138,24 @@ def _scan(connection: sa.Connection, name: str, which: str) -> dict[str, str]:
         driver: Any = connection.connection.cursor()
         with driver:
             return _copied_out(driver, query, name)
-    rows: Any = connection.exec_driver_sql(query, (name,)).cursor
-    return dict(rows)
+    found = _joined_up(connection, query, name)
+    if found is None:
+        rows: Any = connection.exec_driver_sql(query, (name,)).cursor
+        return dict(rows)
+    return found
+
+
+def _joined_up(connection: sa.Connection, query: str, name: str) -> dict[str, str] | None:
+    """SQLite's columns as one text each, cut apart here; None where a value holds the mark, or all are too long."""
+    whole = f"SELECT count(*), group_concat(id, char(31)), group_concat(fingerprint, char(31)) FROM ({query})"
+    try:
+        count, ids, prints = connection.exec_driver_sql(whole, (name,)).one()
+    except sa.exc.DBAPIError:
+        return None
+    if not count:
+        return {}
+    keys, values = ids.split(_MARK), prints.split(_MARK)
+    return dict(zip(keys, values, strict=True)) if len(keys) == len(values) == count else None
 
 
 def _copied_out(driver: Any, query: str, name: str) -> dict[str, str]:
@@ -164,12 +181,12 @@ def _write(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert or replace rows in one statement; what was seen first stays so."""
     if not rows:
         return
-    fields = ", ".join(_FIELDS)
+    fields, rows = ", ".join(_FIELDS), sorted(rows, key=lambda row: row[1])
     if connection.dialect.name == "postgresql":
-        columns = [list(column) for column in zip(*sorted(rows, key=lambda row: row[1]), strict=True)]
+        columns = [list(column) for column in zip(*rows, strict=True)]
         given = ", ".join("%s::text[]" for _ in _FIELDS)
         insert = f"INSERT INTO listed ({fields}) SELECT * FROM unnest({given}) {_ON_CONFLICT}"
         connection.exec_driver_sql(insert, tuple(columns))
         return
     marks = ", ".join("?" for _ in _FIELDS)
-    connection.exec_driver_sql(f"INSERT INTO listed ({fields}) VALUES ({marks}) {_ON_CONFLICT}", list(rows))
+    connection.exec_driver_sql(f"INSERT INTO listed ({fields}) VALUES ({marks}) {_ON_CONFLICT}", rows)

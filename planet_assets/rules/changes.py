@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import compress
+from operator import ne
 from typing import Any
 
 from planet_assets.exceptions import Misused
@@ -24,7 +26,6 @@ VOLATILE = ("_links", "_permissions", "expires_at", "url", "downloadUrl", "token
 """Fields that move without any change: signed links and rights."""
 
 UNKNOWN = ""
-_MISSING = "\0"
 
 
 def compare(remembered: Remembered, listing: Fingerprints, *, complete: bool = False) -> Changes:
@@ -37,10 +38,11 @@ def compare(remembered: Remembered, listing: Fingerprints, *, complete: bool = F
         listing: the listing as it is, or a part of it.
         complete: True when the listing holds everything; only then what it lacks is gone.
     """
-    was = remembered.alive.get
-    differing = [(key, print_) for key, print_ in listing.items() if was(key, _MISSING) != print_]
+    was = map(remembered.alive.get, listing)
+    differing = compress(listing, map(ne, was, listing.values()))  # nearly all are alike, and are passed over quickly
     new, modified, returned, learned = [], [], [], []
-    for key, now in differing:
+    for key in differing:
+        now = listing[key]
         before = remembered.alive.get(key)
         if before is None:
             before = remembered.gone.get(key)

@@ -40,7 +40,14 @@ def test_four_weeks_of_a_listing(library):
 
 
 def test_text_is_kept_as_it_is(library):
-    odd = {"tab\there": "1", "line\nbreak": "a\\tb", "back\\slash\\": "\\N", "0123": "0", "naïve ☃": "\r"}
+    odd = {
+        "tab\there": "1",
+        "line\nbreak": "a\\tb",
+        "back\\slash\\": "\\N",
+        "0123": "0",
+        "naïve ☃": "\r",
+        "unit\x1f": "\x1f",
+    }
     listings.remember(library, "odd", odd, now=NOW, describe=lambda key: f'{{"of": "{len(key)}"}}')
     assert dict(listings.remembered(library, "odd").alive) == odd
     assert listings.remember(library, "odd", odd, now=NOW).is_empty
