@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sandboxes import MILAN
 
 from planet_assets.sandbox import RunningSandbox
@@ -78,6 +79,18 @@ class Desk:
             encoding="utf-8",
             start_new_session=True,
         )
+
+    def here(self, monkeypatch: pytest.MonkeyPatch, *arguments: object, **environment: str) -> Answer:
+        """Run a command within this process, where many runs would otherwise each load everything anew."""
+        from click.testing import CliRunner
+
+        from planet_assets.cli import main
+
+        with monkeypatch.context() as stage:
+            stage.chdir(self.folder)
+            with CliRunner().isolation(env={**self.environment, **environment}) as (out, err, _):
+                code = main.run(list(map(str, arguments)))
+            return self.checked(code, out.getvalue().decode(), err.getvalue().decode())
 
     def checked(self, code: int, out: str, err: str) -> Answer:
         """No command shows a traceback or a key, whatever happens."""
