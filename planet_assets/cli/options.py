@@ -132,7 +132,7 @@ request_options = together(
 )
 
 tracking_options = together(
-    click.option("--no-tracking", is_flag=True, help="As --force-redownload, and note no file as held."),
+    click.option("--no-tracking", is_flag=True, help="As --force-redownload, noting no file [DISABLE_ASSET_TRACKING]."),
     click.option(
         "--force-redownload",
         is_flag=True,
