@@ -169,7 +169,7 @@ def test_fifty_bundles_four_shippers_one_ready_event_each(library, library_addre
 @pytest.mark.soak
 @pytest.mark.parametrize("lease_s", [0, 600])
 def test_many_bundles_and_leases_that_run_out_at_once(library, library_address, lease_s):
-    once_each(library, race(library, library_address, count=500, lease_s=lease_s, kill=3), 500)
+    once_each(library, race(library, library_address, count=150, lease_s=lease_s, kill=3), 150)
 
 
 def test_threads_assemble_one_bundle_together(library):
