@@ -289,11 +289,21 @@ def needs_strace() -> None:
 
 
 @contextmanager
-def stracing(pid: int, *rules: str, path: Path | None = None) -> Iterator[None]:
-    """Attach strace to a process, with rules as `write:error=ENOSPC:when=2`."""
-    command = ["strace", "-f", "-qq", "-o", os.devnull, "-p", str(pid)]
-    calls = ",".join(rule.partition(":")[0] for rule in rules)
-    command += ["-e", f"trace={calls}", *(word for rule in rules for word in ("-e", f"inject={rule}"))]
+def stracing(
+    pid: int, *rules: str, path: Path | None = None, trace: str = "", log: Path | None = None
+) -> Iterator[None]:
+    """Attach strace to a process.
+
+    Args:
+        pid: the process.
+        rules: of injection, as `write:error=ENOSPC:when=2`.
+        path: calls on this file only.
+        trace: calls to write down where no rules are given.
+        log: where to.
+    """
+    calls = trace or ",".join(rule.partition(":")[0] for rule in rules)
+    command = ["strace", "-f", "-y", "-qq", "-o", str(log or os.devnull), "-p", str(pid), "-e", f"trace={calls}"]
+    command += [word for rule in rules for word in ("-e", f"inject={rule}")]
     command += ["-P", str(path)] if path is not None else []
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -97,11 +97,16 @@ def items_from(scenes: Sequence[Feature | Item] | Mapping[str, Any]) -> list[Ite
     """Read many scenes: a list, or a FeatureCollection.
 
     Raises:
-        Misused: for the first scene that cannot be read; none is used then.
+        Misused: they are no list, or for the first scene that cannot be read; none is used then.
     """
-    if isinstance(scenes, Mapping):
-        scenes = scenes.get("features") or []
-    return [item_from_feature(scene, position) for position, scene in enumerate(scenes)]
+    features: Any = (scenes.get("features") or []) if isinstance(scenes, Mapping) else scenes
+    if not isinstance(features, Iterable):
+        raise Misused(
+            f"The scenes are {type(features).__name__}, not GeoJSON features.",
+            hint="Give a list of features, or a FeatureCollection.",
+            argument="scenes",
+        )
+    return [item_from_feature(scene, position) for position, scene in enumerate(features)]
 
 
 def _acquired(properties: Mapping[str, Any], item_id: str) -> datetime:
