@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import canary
 import pytest
 
 if TYPE_CHECKING:
@@ -64,3 +65,34 @@ def library_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "library.db")
     address: str = request.getfixturevalue("postgres_address")
     return address
+
+
+# Canaries
+
+
+def pytest_sessionstart() -> None:
+    """Hear what is logged from the beginning."""
+    canary.listen()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """When all is closed, look through what the test has left."""
+    yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if folder is not None:
+        canary.look_into(folder)
+    if places := canary.taken():
+        pytest.fail(f"a key or the token of a link is in {', '.join(places)}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Look at what was captured; of logs, ours are listened to, and others show what servers say to whoever asks them."""
+    report = yield
+    for title, text in report.sections:
+        if "log" not in title:
+            canary.look(title, text)
+    if report.failed:
+        canary.heard.clear()  # pytest shows a failed test's own variables
+    return report

@@ -87,12 +87,16 @@ class Cluster:
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
         """A fresh database; its address."""
+        import canary
+
         name = f"t_{secrets.token_hex(6)}"
         self.run(f"CREATE DATABASE {name}")
         try:
             yield self.address(name)
         finally:
             with contextlib.suppress(Exception):  # a test may have stopped the server
+                for (table,) in self.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", name):
+                    canary.look_through(self.run(f'SELECT t::text FROM "{table}" t', name), f"the table {table}")
                 self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def run(self, statement: str, database: str = "postgres") -> list[Any]:

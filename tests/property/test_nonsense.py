@@ -40,7 +40,7 @@ SHALLOW, DEEP = 50, 10_000
 odd = st.sampled_from(
     ["", "..", "../x", "a/b",
      "/etc/passwd", "a\0b", "con", "nul.tif", "\\\\host\\x", "é" * 200, "-1", "1e999", "٣", "0x1F", "NaN",
-     "bytes 0-1/2", "bytes */5", "Infinity", "99999999999999999999999", "2026-02-30T00:00:00Z", 
+     "bytes 0-1/2", "bytes */5", "Infinity", "99999999999999999999999", "2026-02-30T00:00:00Z",
      "9999-12-31T23:59:59Z"]
 )  # fmt: skip
 texts = st.one_of(odd, st.text(max_size=60))
