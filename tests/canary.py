@@ -19,7 +19,7 @@ KEYS = ("PLAK" + "5a" * 14, "PLAKcafe0000canary0000cafe0000canary")
 
 SONG = re.compile(rf"{'|'.join(KEYS)}|X-Goog-Signature=[0-9a-f]{{8}}|token=eyJ[\w-]{{8}}")
 SEEN = (".db", ".db-wal", ".csv", ".svg", ".html", ".parquet", ".gpkg", ".log")
-"""What is looked into: libraries and reports. A link is kept beside its part, for its owner only, a key in key files."""
+"""What is looked into: libraries and reports. A link is kept beside its part, for its owner only."""
 
 heard: list[str] = []
 """Where a canary sang since this was last looked at."""

@@ -88,7 +88,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Look at what was captured; of logs, ours are listened to, and others show what servers say to whoever asks them."""
+    """Look at what was captured; of logs, ours are listened to, and others' show whatever a server says."""
     report = yield
     for title, text in report.sections:
         if "log" not in title:
