@@ -46,8 +46,8 @@ LINK_BYTES_PER_S = 12.5e6
 """100 Mbit/s, when nothing was measured yet. Source: ours."""
 
 
-PART_READ_MORE = 1.5
-"""Tiles that a region touches hold more than its pixels. Source: ours, of regions of some 15 % of a scene."""
+TILE_PX = 512
+"""Whole tiles are read, which reach beyond the region by up to one on each side. Source: ours, the usual size."""
 PART_READ = (
     "Partial read: only the tiles of the region are read, and the quota is charged for whole scenes all the same. "
     "The md5 of a file cannot be checked on a part of it."
@@ -251,11 +251,12 @@ def in_part(impact: DownloadImpact, chosen: Chosen) -> DownloadImpact:
     full = grounds_of(chosen, None).full_km2
     wants = []
     for want, (item, name) in zip(impact.wants, chosen.fetch, strict=True):
-        whole = not is_raster(name) or full[item.ref] <= 0
-        share = 1.0 if whole else min(1.0, want.overlap_km2 / full[item.ref])
-        # whole tiles are read, which reach beyond the region
-        high = int(want.bytes_high * min(1.0, PART_READ_MORE * share))
-        wants.append(replace(want, bytes_low=int(want.bytes_low * share), bytes_high=high))
+        least = most = 1.0
+        if is_raster(name) and full[item.ref] > 0:
+            grown_km = math.sqrt(want.overlap_km2) + 2 * TILE_PX * item.pixel_m / 1000
+            least, most = (min(1.0, km2 / full[item.ref]) for km2 in (want.overlap_km2, grown_km**2))
+        low, high = int(want.bytes_low * least), int(want.bytes_high * most)
+        wants.append(replace(want, bytes_low=low, bytes_high=high))
     low, high = sum(want.bytes_low for want in wants), sum(want.bytes_high for want in wants)
     waiting = impact.seconds - (impact.bytes_low + impact.bytes_high) / 2 / LINK_BYTES_PER_S
     return replace(
