@@ -50,9 +50,16 @@ class Item:
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time as aware UTC; Planet's times without a zone are UTC."""
+    """An RFC 3339 time as aware UTC; Planet's times without a zone are UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text} is outside the years 1 to 9999 in UTC") from None
 
 
 def item_from_feature(feature: Feature | Item, position: int = 0) -> Item:
@@ -67,7 +74,9 @@ def item_from_feature(feature: Feature | Item, position: int = 0) -> Item:
         return feature
     if not isinstance(feature, Mapping):
         raise Misused(f"scenes[{position}] is a {type(feature).__name__}, not a GeoJSON feature.", argument="scenes")
-    properties = feature.get("properties") or {}
+    properties, assets = feature.get("properties") or {}, feature.get("assets") or ()
+    if not isinstance(properties, Mapping) or not isinstance(assets, list | tuple):
+        raise Misused(f"The properties or assets of scenes[{position}] are malformed.", argument="scenes")
     item_id = feature.get("id") or properties.get("id")
     if not item_id or not isinstance(item_id, str):
         raise Misused(
@@ -80,7 +89,7 @@ def item_from_feature(feature: Feature | Item, position: int = 0) -> Item:
         footprint=_footprint(feature, item_id),
         cloud_cover=_share(properties.get("cloud_cover")),
         properties=dict(properties),
-        assets=tuple(feature.get("assets") or ()),
+        assets=tuple(assets),
         permissions=_permitted(feature.get("_permissions")),
     )
 
