@@ -11,12 +11,18 @@ from stage import Stage
 
 VARIANTS = classes.load()
 SOAK = pytest.mark.soak
+FIRST = {variant.fault: number for number, variant in reversed(list(enumerate(VARIANTS)))}
 PLAYS = [
-    pytest.param(variant, face, id=f"{variant.name}-{face}", marks=[] if (number + turn) % 3 == 0 else [SOAK])
+    pytest.param(
+        variant,
+        face,
+        id=f"{variant.name}-{face}",
+        marks=[] if FIRST[variant.fault] == number and (number + turn) % 3 == 0 else [SOAK],
+    )
     for number, variant in enumerate(VARIANTS)
     for turn, face in enumerate(FACES)
 ]
-"""Every way with every face; each way with one face in turn where time is short."""
+"""Every way with every face; where time is short, each class in its first way with one face in turn."""
 
 
 def test_the_classes_are_forty_eight() -> None:

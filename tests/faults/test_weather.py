@@ -120,8 +120,8 @@ WEATHER: list[tuple[Callable[[bytes, random.Random, str], Act], int]] = [
     (_cut, 6), (_reset_after, 6), (_stalled, 1), (_flipped, 6), (_shifted, 4), (_unsaid, 3), (_longer, 3),
     (_chunks, 3), (_refused, 6), (_page, 3), (_packed, 1), (_all_of_it, 3), (_mute, 3),
 ]  # fmt: skip
-"""What may come, and its weight; as often as all of it the sun shines."""
-GOOD = sum(weight for _, weight in WEATHER)
+"""What may come, and its weight; twice as often as all of it the sun shines."""
+GOOD = 2 * sum(weight for _, weight in WEATHER)
 
 
 class Sky:

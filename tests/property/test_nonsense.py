@@ -35,7 +35,7 @@ from planet_assets.transfer.parts import Mark, read_mark, title
 from planet_assets.transfer.place import part_path, place
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SHALLOW, DEEP = 50, 10_000
+SHALLOW, DEEP = 30, 10_000
 
 odd = st.sampled_from(
     ["", "..", "../x", "a/b",
