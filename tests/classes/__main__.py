@@ -30,7 +30,7 @@ TAIL = """\
 - each of the 666 points at which the command line writes, flushes, renames, links or removes a file during a small
   download, library included: killed there (213), or refused from there on for want of space (188) or by an input/output
   error (188); the other 77 did no harm. After each: the right file, no lost job, one charge, nothing left behind.
-- 20,000 random transfers on a real socket, cut, flipped, swapped, stalled, reset and refused: no wrong success.
+- 30,000 random transfers on a real socket, cut, flipped, swapped, stalled, reset and refused: no wrong success.
 - 8 processes, 100 jobs each, on one library, with file locks refused by the system: each file was fetched once, and no
   reader saw a part of one.
 - 1,679,642 inputs of a coverage-guided fuzzer (atheris), and Hypothesis with 1,500 to 3,000 examples for each reader.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,8 @@ from planet_assets.sandbox import RunningSandbox
 
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    if not hasattr(os, "fork"):
+        pytest.skip("processes cannot be forked here")
     with Forge(hand_over(tmp_path_factory.mktemp("scenes") / "scenes.json")) as one:
         yield one
 
