@@ -2,7 +2,8 @@
 
 A first run is traced, and says which calls are made on which files, and how often. Each of them is then a point: the
 n-th call of this kind on this file kills the process, or fails with an error. Injection is by path and thread, so that
-what other threads do meanwhile does not move the point. This models the death of a process, not of the machine.
+what other threads do meanwhile does not move the point; how many points there are depends on how threads share the
+work. This models the death of a process, not of the machine.
 """
 
 from __future__ import annotations
