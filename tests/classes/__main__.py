@@ -27,8 +27,8 @@ TAIL = """\
 `make test` plays each class with one face and a sample of the rest; `make soak` plays all. On 27 November 2026:
 
 - every class, in every way written here, by every face: 159 plays.
-- 1,244 strikes in two passes over the points at which the command line writes, flushes, renames, links or removes a file
-  during a small download, library included: killed there (393), or refused from there on for want of space (341) or by
+- 1,244 strikes in two passes over the points at which the command line writes, flushes, names or removes a file during
+  a small download, library included: killed there (393), or refused from there on for want of space (341) or by
   an input/output error (341); the other 169 did no harm. After each: the right file, no lost job, one charge, nothing
   left behind.
 - 30,000 random transfers on a real socket, cut, flipped, swapped, stalled, reset and refused: no wrong success.
