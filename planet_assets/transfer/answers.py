@@ -171,8 +171,9 @@ def agreed_range(headers: Mapping[str, str], offset: int, expected: Promise, nam
     return span.total
 
 
-def is_range(status: int, headers: Mapping[str, str], due: Span, etag: str) -> bool:
-    """True when an answer brings exactly the range that is due, of that version, as plain bytes."""
+def is_range(status: int, headers: Mapping[str, str], span: tuple[int, int, int], etag: str) -> bool:
+    """True when an answer brings exactly the range that is due (first, last, total), of that version, as it is."""
+    due = Span(*span)
     exact = status == 206 and content_range(headers.get("content-range")) == due
     plain = headers.get("content-encoding", "identity").strip().lower() in ("", "identity")
     return exact and plain and length_of(headers) == due.last - due.first + 1 and headers.get("etag") in (None, etag)

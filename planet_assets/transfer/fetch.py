@@ -321,10 +321,8 @@ class Fetcher:
                 asked = self._client.build_request("GET", task.url, headers=headers)
                 with closing(self._client.send(asked, stream=True, follow_redirects=False)) as response:
                     wire = response.extensions.get("network_stream")
-                    due = answers.Span(first, last, total)
-                    if not isinstance(wire, Wire) or not answers.is_range(
-                        response.status_code, response.headers, due, etag
-                    ):
+                    good = answers.is_range(response.status_code, response.headers, (first, last, total), etag)
+                    if not (good and isinstance(wire, Wire)):
                         raise Cut
                     watch.expect_body()
                     chunks = response.iter_raw()  # the body ends with it, so it must live as long
