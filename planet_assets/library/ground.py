@@ -82,11 +82,11 @@ class Priced:
                 return replace(event, km2=_price(self._connection, job))
             case FetchAnswered() if not job.charged:
                 first = replace(job, starts=0)  # a later start counts again: which type came first is Planet's to know
-                return replace(event, exact_km2=_price(self._connection, first))
+                return replace(event, exact_km2=_price(self._connection, first, settled=True))
             case OrderPlacing() if job.ground_wkt is not None:
                 return self._in_order(job, event)
             case LinkReady() if job.counted_wkt and not job.charged:
-                return replace(event, exact_km2=_price(self._connection, job))
+                return replace(event, exact_km2=_price(self._connection, job, settled=True))
         return event
 
     def unlock(self, job: DownloadJob, after: DownloadJob) -> None:
@@ -116,8 +116,8 @@ class Priced:
         return replace(event, km2=price, counted_wkt="" if mine.is_empty else mine.wkt)
 
 
-def _price(connection: sa.Connection, job: DownloadJob) -> float:
-    """What a start of the job charges, from what is certain."""
+def _price(connection: sa.Connection, job: DownloadJob, *, settled: bool = False) -> float:
+    """What a start of the job charges, from what is certain; once `settled`, what it may have charged at the most."""
     if job.terms.types == "first" and job.route == "data" and not job.starts:
         started = _started(connection, job.item_type, job.scene_id, but=job.id)
         if job.asset_type not in started and any(started.values()):
@@ -129,9 +129,10 @@ def _price(connection: sa.Connection, job: DownloadJob) -> float:
         return 0.0
     import shapely
 
-    from planet_assets.rules.tariff import new_km2
+    from planet_assets.rules.tariff import most_km2, new_km2
 
-    return new_km2(shapely.from_wkt(mine), _unlocked(connection, job.account, job.terms.term))
+    price = most_km2 if settled else new_km2
+    return price(shapely.from_wkt(mine), _unlocked(connection, job.account, job.terms.term))
 
 
 def _add(connection: sa.Connection, account: str, term: str, more: BaseGeometry) -> None:

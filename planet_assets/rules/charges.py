@@ -69,9 +69,6 @@ ASSUMPTIONS = {
     "no term": "The term of the plan is not known, so nothing is taken as unlocked before.",
 }
 
-UNEVEN_SHARE = 1e-4
-"""What areas of ground that was cut apart may differ by, depending on the order. Source: ours, seen 3e-5."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -231,9 +228,8 @@ def _paid_before(job: DownloadJob, rows: list[Entry], exact_km2: float | None) -
     if exact_km2 is None:
         return []
     counted = job.spent_km2 + sum(row.spent_km2 for row in rows)
-    # which of the two came first at Planet is not known: the least charge may count, and areas of cut outlines do not
-    # add up to the last digit
-    rounding = AUM_MINIMUM_KM2 + UNEVEN_SHARE * counted if job.ground_wkt is not None else TOLERANCE_KM2
+    # which of the two came first at Planet is not known: the least charge may count
+    rounding = AUM_MINIMUM_KM2 if job.ground_wkt is not None else TOLERANCE_KM2
     spare = counted - exact_km2 - rounding
     if spare <= 0:
         return []

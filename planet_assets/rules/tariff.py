@@ -15,7 +15,7 @@ import shapely
 from planet_assets.model.geometry import only_areas
 from planet_assets.model.quota import QuotaInfo
 from planet_assets.model.tariff import Tariff
-from planet_assets.rules.area import geodesic_km2
+from planet_assets.rules.area import geodesic_km2, uneven_km2
 from planet_assets.rules.charges import AUM_MINIMUM_KM2
 
 if TYPE_CHECKING:
@@ -42,6 +42,15 @@ def new_km2(ground: BaseGeometry, unlocked: BaseGeometry) -> float:
     """
     new = geodesic_km2(only_areas(ground.difference(unlocked)))
     return 0.0 if new < SLIVER_KM2 else max(new, AUM_MINIMUM_KM2)
+
+
+def most_km2(ground: BaseGeometry, unlocked: BaseGeometry) -> float:
+    """What ground may have charged at the most, km², where another start over it was under way and has been counted.
+
+    Planet may have taken the two in the other order. Their sum is the same then but for what edges gain or lose when
+    they are cut. Arguments as for `new_km2`.
+    """
+    return new_km2(ground, unlocked) + uneven_km2(ground, unlocked) + uneven_km2(unlocked, ground)
 
 
 def one_after_another(grounds: Iterable[BaseGeometry | None], unlocked: BaseGeometry) -> Iterator[float]:

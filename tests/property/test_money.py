@@ -569,3 +569,13 @@ def test_no_history_spends_unseen() -> None:
 @pytest.mark.timeout(36_000)
 def test_a_million_steps_spend_nothing_unseen() -> None:
     _walk(1_000_000)
+
+
+def test_starts_that_overlap_in_flight_count_what_either_order_charges() -> None:
+    """Found by the long walk: cut edges gain or lose some area, and Planet had taken the two in the other order."""
+    machine = Money()
+    machine.begin("aum")
+    machine.links_die()
+    machine.time_passes(1.0)
+    machine.go_far(chance=1071, turns=56)
+    machine.teardown()
