@@ -10,7 +10,7 @@ demo: setup
 	@.venv/bin/planet-assets demo
 
 test: setup
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 soak: setup
 	@$(PY) -m pytest -n 2 --dist loadfile -m soak --timeout 7200

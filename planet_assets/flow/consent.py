@@ -41,8 +41,8 @@ def ask_on_terminal(plan: Plan) -> bool:
 
 def can_ask() -> bool:
     """True on a terminal and in a notebook."""
-    if "ipykernel" in sys.modules:
-        kernel = sys.modules["ipykernel"].kernelapp.IPKernelApp
+    if "ipykernel.kernelapp" in sys.modules:
+        kernel = sys.modules["ipykernel.kernelapp"].IPKernelApp
         return bool(kernel.initialized() and getattr(kernel.instance().kernel, "_allow_stdin", True))
     return sys.stdin is not None and sys.stdin.isatty()
 

@@ -124,11 +124,10 @@ class Ordering:
             await asyncio.shield(placing.task)
             return
         task = self._looks.get(name)
-        if task is None:
+        if task is None or task.done():  # what it has recorded is seen before it is gone
             task = asyncio.ensure_future(self._looked(name))
             self._looks[name] = task
             task.add_done_callback(_heard)
-            task.add_done_callback(lambda _: self._looks.pop(name, None))
         await asyncio.shield(task)
 
     async def poll(self, track: Track) -> Event:

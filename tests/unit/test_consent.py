@@ -88,7 +88,7 @@ def test_nobody_is_asked_when_nothing_is_fetched_or_nobody_is_to_be() -> None:
 
 def test_without_a_terminal_it_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel.kernelapp", raising=False)
     with pytest.raises(CannotAsk, match="confirm_download=False"):
         ask_on_terminal(plan())
 
