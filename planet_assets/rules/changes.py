@@ -76,7 +76,7 @@ def _unknown(remembered: Remembered, listing: Fingerprints) -> tuple[str, ...]:
 
 
 def kept_print(remembered: Remembered, listing: Fingerprints, key: str) -> str:
-    """The fingerprint to remember of an id that is new or changed; a known one is never forgotten for an unknown one."""
+    """The fingerprint to remember of a new or changed id; a known one is never forgotten for an unknown one."""
     return listing[key] or remembered.gone.get(key) or UNKNOWN
 
 
