@@ -164,8 +164,8 @@ class Acquire:
             self.turnstile.leave(job.id)
             why = f"{self.broke[job.id]} " if job.id in self.broke else ""
             raise Declined(
-                f"{why}Going on may charge {extra:,.2f} km² more than the {job.agreed_km2:,.2f} km² that were agreed to "
-                f"({job.spent_km2:,.2f} km² are spent).",
+                f"{why}Going on may charge {extra:,.2f} km² more than the {job.agreed_km2:,.2f} km² "
+                f"that were agreed to ({job.spent_km2:,.2f} km² are spent).",
                 hint="Retry the job: the plan of the retry counts that charge, and asks.",
             )
         return FetchStarting(at=self.clock.now(), resuming=resuming, consented_km2=extra)
