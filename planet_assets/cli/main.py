@@ -1,7 +1,7 @@
 """The command `planet-assets`: finds a command, runs it, and turns every ending into one line and one exit code.
 
 The folder, in the order of a command's life: `main` starts it, `options` says what may be typed, `scenes` reads what is
-given, `asking` puts a question to a person, `output` writes text or JSON, `documents` says what that JSON holds. The
+given, `asking` puts a question to a person, `output` writes text or JSON. The
 commands themselves are in the files that end in `_cmds`; none is imported before it is called.
 """
 

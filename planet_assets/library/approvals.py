@@ -1,7 +1,7 @@
 """Plans that wait for a yes. One conditional update decides, so of any number of editors one has the word.
 
-What counts against a budget is what the ledger holds and has spent for a plan's jobs, which carry its id; of a plan that
-is approved and has no jobs here yet, what was approved.
+What counts against a budget is what the ledger holds and has spent for a plan's jobs, which carry its id; of a plan
+that is approved and has no jobs here yet, what was approved.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ def post(library: Library, new: Approval, *, asked_above_km2: float | None = Non
         )
         asked = replace(new, why=why, posted_at=now, expires_at=now + timedelta(seconds=rule.waits_for_s))
         if not why:
-            passed = {"state": ApprovalState.APPROVED, "decided_by": BY_RULE, "decided_at": now, "by_rule": True}
-            asked = replace(asked, **passed)
+            asked = replace(asked, state=ApprovalState.APPROVED, decided_by=BY_RULE, decided_at=now, by_rule=True)
         connection.execute(sa.insert(approval), _row(asked))
         _note(connection, asked.id, ApprovalState.WAITING, new.by, now)
         if not why:

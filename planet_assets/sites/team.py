@@ -89,7 +89,9 @@ async def ask(team: Team, plan: Plan, clock: Clock) -> Decision:
     """
     question = uuid.uuid4().hex
     headers = {"Authorization": f"Bearer {team.token}"} if team.token else {}
-    async with httpx.AsyncClient(base_url=team.url.rstrip("/"), headers=headers, timeout=20.0, trust_env=False) as http:
+    address = httpx.URL(team.url.rstrip("/"))
+    by_environment = address.scheme == "https"  # its certificates and proxies; loopback goes past a proxy
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=20.0, trust_env=by_environment) as http:
         line = _Line(http, clock)
         try:
             return await _answer(line, team, plan, question)
