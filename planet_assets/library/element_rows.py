@@ -1,33 +1,45 @@
 """Rows of elements inside a transaction: each change writes the element, what it is found by, and an event.
 
-Rows are taken in the order of their ids, so that two who change the same ones wait for each other and never in a ring.
+Writers take turns on PostgreSQL as SQLite's do, so that the numbers of events grow in the order in which they are seen:
+who has read up to one has missed none.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from planet_assets.library.engine import upsert
+from planet_assets.library.engine import Library, upsert
 from planet_assets.library.team_schema import element, element_event, element_key
 from planet_assets.model.element import Element
 from planet_assets.rules import elements as rules
 
+TURN = 7211003
+"""PostgreSQL's advisory lock for who changes elements."""
 CHUNK = 2000
 """How many ids one statement names."""
 
 
-def fetch(connection: sa.Connection, ids: Iterable[str], *, now: datetime, hold: bool = False) -> dict[str, Element]:
-    """Elements by id; those that are gone are left out. `hold` keeps others from changing them meanwhile."""
+@contextmanager
+def turn(library: Library) -> Iterator[sa.Connection]:
+    """One transaction that changes elements, and no other beside it."""
+    with library.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN)))
+        yield connection
+
+
+def fetch(connection: sa.Connection, ids: Iterable[str], *, now: datetime) -> dict[str, Element]:
+    """Elements by id; those that are gone are left out."""
     found: dict[str, Element] = {}
     for some in chunks(sorted(set(ids))):
-        query = sa.select(element).where(element.c.id.in_(some), element.c.deleted_at.is_(None)).order_by(element.c.id)
-        rows = connection.execute(query.with_for_update() if hold else query).mappings()
-        found |= {row["id"]: read(row, now) for row in rows}
+        query = sa.select(element).where(element.c.id.in_(some), element.c.deleted_at.is_(None))
+        found |= {row["id"]: read(row, now) for row in connection.execute(query).mappings()}
     return found
 
 

@@ -35,7 +35,7 @@ def create(library: Library, documents: Documents, *, by: str, now: datetime) ->
         Misused: an id or a key cannot be one.
     """
     new = [named(one, by=by, now=now) for one in documents]
-    with library.write() as connection:
+    with rows.turn(library) as connection:
         made = rows.insert(connection, _first_of_each(new), by=by, verb="create", now=now)
     return _each_once(made, [one for one, _ in new])
 
@@ -74,7 +74,7 @@ def update(
     for one in changes:
         rules.checked_keys(one)
     ids = [str(one["_id"]) for one in changes]
-    with library.write() as connection:
+    with rows.turn(library) as connection:
         held = _held(connection, ids, by=by, now=now, seen_by=seen_by)
         refuse_changed(held, revisions or {})
         saved = _update(connection, held, changes, by=by, now=now)
@@ -94,7 +94,7 @@ def upsert(
         rules.checked_keys(one)
     new = [named(one, by=by, now=now) for one in documents]
     ids = [one for one, _ in new]
-    with library.write() as connection:
+    with rows.turn(library) as connection:
         made = rows.insert(connection, _first_of_each(new), by=by, verb="create", now=now)
         created = [one is not None for one in _each_once(made, ids)]
         pairs = zip(ids, documents, created, strict=True)
@@ -121,7 +121,7 @@ def delete(
         Conflict: somebody else has locked one; nothing was deleted.
         Changed: one has another rev by now; nothing was deleted.
     """
-    with library.write() as connection:
+    with rows.turn(library) as connection:
         held = _held(connection, ids, by=by, now=now, seen_by=seen_by)
         refuse_changed(held, revisions or {})
         rows.remove(connection, list(held.values()), by=by, now=now)
@@ -147,7 +147,7 @@ def lock(
     Raises:
         Conflict: somebody else has one of them; nothing was changed.
     """
-    with library.write() as connection:
+    with rows.turn(library) as connection:
         at = lease_time(connection, now)
         held = _held(connection, ids, by=by, now=at, seen_by=seen_by)
         locked = rows.set_locks(connection, list(held.values()), by, lease, by=by, now=at)
@@ -168,7 +168,7 @@ def unlock(
     Raises:
         Conflict: somebody else has one of them; nothing was changed.
     """
-    with library.write() as connection:
+    with rows.turn(library) as connection:
         at = lease_time(connection, now)
         held = _held(connection, ids, by=None if breaks else by, now=at, seen_by=seen_by)
         free = rows.set_locks(connection, list(held.values()), None, LEASE, by=by, now=at)
@@ -230,7 +230,7 @@ def refuse_changed(held: Mapping[str, Element], revisions: Mapping[str, int]) ->
 def _held(
     connection: sa.Connection, ids: Sequence[str], *, by: str | None, now: datetime, seen_by: str | None
 ) -> dict[str, Element]:
-    found = rows.fetch(connection, ids, now=lease_time(connection, now), hold=True)
+    found = rows.fetch(connection, ids, now=lease_time(connection, now))
     held = {one: each for one, each in found.items() if visible(each, seen_by) is not None}
     if by is not None:
         refuse_locked(held, by)

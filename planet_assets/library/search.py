@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -68,9 +68,10 @@ def search(
     """
     if seen_by is not None:
         node = Every((node, Compare("author", "=", text=seen_by)))
+    expressions = {one: _expression(one) for one in _regexes(node)}
     most = MOST_IDS if limit is None else min(limit, MOST_IDS)
     with library.read() as connection:
-        asked = _Question(connection, lease_time(connection, now))
+        asked = _Question(connection, lease_time(connection, now), expressions)
         return asked.page(asked.resolved(node), sort, most, offset)
 
 
@@ -86,6 +87,7 @@ def first(library: Library, node: Node, *, now: datetime, seen_by: str | None = 
 class _Question:
     connection: sa.Connection
     now: datetime
+    expressions: dict[Regex, Any]
 
     def resolved(self, node: Node) -> Node:
         """An id between slashes is meant as such if there is one."""
@@ -94,7 +96,7 @@ class _Question:
         if isinstance(node, Regex) and node.or_exactly:
             exactly = Compare(node.key, "=", text=f"/{node.pattern}/")
             query = self._ids(exactly).limit(1)
-            return exactly if self.connection.execute(query).first() else replace(node, or_exactly=False)
+            return exactly if self.connection.execute(query).first() else node
         return node
 
     def page(self, node: Node, sort: Sequence[tuple[str, bool]], most: int, offset: int) -> Page:
@@ -120,7 +122,9 @@ class _Question:
         return list(self.connection.execute(query).scalars())
 
     def _filtered(self, query: sa.Select[Any], rest: Node) -> list[str]:
-        found = _Expressions()
+        def found(expression: Regex, text: str) -> bool:
+            return self.expressions[expression].search(text) is not None
+
         if _keys(rest) <= {"_id"}:
             return [one for one in self._all(query.order_by(sa.text("1"))) if matches(rest, {"_id": one}, found)]
         ids = query.subquery()
@@ -210,19 +214,6 @@ class _Question:
         return sa.select(column).order_by(*order, column)
 
 
-class _Expressions:
-    """RE2's, each made once."""
-
-    def __init__(self) -> None:
-        self._made: dict[Regex, Any] = {}
-
-    def __call__(self, node: Regex, text: str) -> bool:
-        """Whether the text matches somewhere."""
-        if node not in self._made:
-            self._made[node] = _expression(node)
-        return self._made[node].search(text) is not None
-
-
 def _expression(node: Regex) -> Any:
     try:
         import re2
@@ -263,6 +254,18 @@ def _hint(node: Node) -> Node:
     if isinstance(node, Some):
         return Some(tuple(part if _is_exact(part) else _hint(part) for part in node.parts))
     return Every()
+
+
+def _regexes(node: Node) -> Iterator[Regex]:
+    if isinstance(node, Every | Some):
+        for part in node.parts:
+            yield from _regexes(part)
+    elif isinstance(node, Not):
+        yield from _regexes(node.part)
+    elif isinstance(node, Member):
+        yield from _regexes(node.node)
+    elif isinstance(node, Regex):
+        yield node
 
 
 def _keys(node: Node) -> set[str]:
