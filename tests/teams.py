@@ -12,16 +12,20 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from planet_assets.flow.clock import RealClock
 from planet_assets.library import people, tokens
 from planet_assets.library.engine import Library
 from planet_assets.model.people import Person, Role
+from planet_assets.service import passwords
 from planet_assets.service.app import build
 from planet_assets.service.options import ServiceOptions
 from planet_assets.service.serving import Serving
 
 CLASSES = [str(role) for role in Role]
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""What a guesser is slowed by would slow the tests as well."""
 
 
 @dataclass
