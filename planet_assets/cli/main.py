@@ -1,7 +1,7 @@
 """The command `planet-assets`: finds a command, runs it, and turns every ending into one line and one exit code.
 
 The folder, in the order of a command's life: `main` starts it, `options` says what may be typed, `scenes` reads what is
-given, `asking` puts a question to a person, `output` writes text or JSON, `documents` says what that JSON holds. The
+given, `asking` puts a question to a person, `output` writes text or JSON. The
 commands themselves are in the files that end in `_cmds`; none is imported before it is called.
 """
 
@@ -47,6 +47,8 @@ COMMANDS = {
     "auth": ("quota_cmds:auth", "Check the API key."),
     "config": ("setup_cmds:config", "Write or show the settings."),
     "doctor": ("doctor_cmds:doctor", "Test every hop from the key to the disk."),
+    "serve": ("tracker_cmds:serve", "The library for a team: elements, people, plans and a page, over HTTP."),
+    "people": ("people_cmds:people", "Who may sign in to the tracker, and what each may do."),
     "sandbox": ("serve_cmds:sandbox", "A local Planet to try things on."),
 }
 """Command -> where it lives, and its line of help; `--help` must not import them."""
