@@ -20,12 +20,12 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from planet_assets.exceptions import DiskProblem, Misused
-from planet_assets.library import schema
+from planet_assets.library import schema, team_schema
 from planet_assets.library.network_disk import NETWORK_FILE_SYSTEMS, file_system_of, give_lease, take_lease
 from planet_assets.library.owners import is_dead, this_process, working
 from planet_assets.library.refusals import translated
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a library that says so needs none."""
 
 BUSY_S = 30.0
@@ -257,6 +257,7 @@ __all__ = [
     "is_dead",
     "lease_time",
     "schema",
+    "team_schema",
     "this_process",
     "upsert",
     "working",

@@ -57,7 +57,7 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
-_serial = BigInteger().with_variant(Integer, "sqlite")
+serial = BigInteger().with_variant(Integer, "sqlite")
 
 item = Table(
     "item",
@@ -72,7 +72,7 @@ item = Table(
 site = Table(
     "site",
     metadata,
-    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("id", serial, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False, unique=True),
     Column("role", String(20), nullable=False),
     Column("address", Text, nullable=False),
@@ -82,7 +82,7 @@ site = Table(
 copy = Table(
     "copy",
     metadata,
-    Column("site_id", _serial, ForeignKey("site.id"), primary_key=True),
+    Column("site_id", serial, ForeignKey("site.id"), primary_key=True),
     Column("path", Text, primary_key=True),
     Column("item_type", Text, nullable=False),
     Column("item_id", Text, nullable=False),
@@ -127,7 +127,7 @@ job = Table(
 event = Table(
     "event",
     metadata,
-    Column("sequence", _serial, primary_key=True, autoincrement=True),
+    Column("sequence", serial, primary_key=True, autoincrement=True),
     Column("job_id", String(32), ForeignKey("job.id"), nullable=False, index=True),
     Column("revision", Integer, nullable=False),
     Column("at", Moment, nullable=False),
@@ -139,7 +139,7 @@ event = Table(
 ledger = Table(
     "ledger",
     metadata,
-    Column("sequence", _serial, primary_key=True, autoincrement=True),
+    Column("sequence", serial, primary_key=True, autoincrement=True),
     Column("account", Text, nullable=False),
     Column("at", Moment, nullable=False),
     Column("kind", String(10), nullable=False),
@@ -183,7 +183,7 @@ ground = Table(
 queue = Table(
     "queue",
     metadata,
-    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("id", serial, primary_key=True, autoincrement=True),
     Column("account", Text, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("state", String(10), nullable=False),
@@ -243,7 +243,7 @@ shipment = Table(
     "shipment",
     metadata,
     Column("bundle_id", String(32), ForeignKey("bundle.id"), primary_key=True),
-    Column("site_id", _serial, ForeignKey("site.id"), primary_key=True, autoincrement=False),
+    Column("site_id", serial, ForeignKey("site.id"), primary_key=True, autoincrement=False),
     Column("state", String(10), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("error", Text),
@@ -257,7 +257,7 @@ shipped = Table(
     "shipped",
     metadata,
     Column("bundle_id", String(32), ForeignKey("bundle.id"), primary_key=True),
-    Column("site_id", _serial, ForeignKey("site.id"), primary_key=True, autoincrement=False),
+    Column("site_id", serial, ForeignKey("site.id"), primary_key=True, autoincrement=False),
     Column("name", Text, primary_key=True),
     Column("at", Moment, nullable=False),
 )
@@ -265,10 +265,10 @@ shipped = Table(
 bundle_event = Table(
     "bundle_event",
     metadata,
-    Column("sequence", _serial, primary_key=True, autoincrement=True),
+    Column("sequence", serial, primary_key=True, autoincrement=True),
     Column("at", Moment, nullable=False),
     Column("bundle_id", String(32), ForeignKey("bundle.id"), nullable=False),
-    Column("site_id", _serial, ForeignKey("site.id")),
+    Column("site_id", serial, ForeignKey("site.id")),
     Column("kind", String(10), nullable=False),
     Column("by", Text, nullable=False),
     UniqueConstraint("bundle_id", "site_id", "kind"),
