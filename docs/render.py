@@ -60,7 +60,7 @@ CODES = {
     "AUTH": "the key is missing, refused, or may not do this",
     "QUOTA": "quota exceeded or unknown; nothing was spent",
     "DECLINED": "the answer was no, or there was nobody to ask",
-    "LOCKED": "another process holds the library",
+    "LOCKED": "another process holds the library, or another person was first",
     "VERIFICATION": "bytes differ from what Planet promised",
     "INTERRUPTED": "Ctrl-C; `planet-assets resume` goes on",
 }

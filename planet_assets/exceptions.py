@@ -15,10 +15,13 @@ AssetError                      anything below; `str(error)` says what is wrong 
 ├── NotAllowed                  the account may not do this
 │   ├── KeyMissing              no API key was found
 │   ├── KeyRefused              Planet refused the key
+│   ├── SignInNeeded            the tracker does not know who asks
 │   └── PermissionMissing       the key is good, the asset is not licensed to it
 ├── Declined                    the person, hook or policy said no
 │   └── CannotAsk               there is nobody to ask
-├── Gone                        Planet does not have it (any more)
+├── Gone                        Planet or the tracker does not have it (any more)
+├── Conflict                    it exists already, or another person has locked it
+│   └── Changed                 it is not any more what it was when it was read
 ├── ActivationFailed            "activation failed": Planet could not make the asset ready
 ├── DownloadFailed              "download failed": retries are used up
 │   └── Corrupt                 bytes differ from what was promised (`expected`, `got`)
@@ -118,6 +121,10 @@ class KeyRefused(NotAllowed):
     """Planet refused the API key."""
 
 
+class SignInNeeded(NotAllowed):
+    """The tracker does not know who asks: no token, or one that has ended or was revoked."""
+
+
 class PermissionMissing(NotAllowed):
     """The key is good, but the asset is not licensed to it."""
 
@@ -131,7 +138,15 @@ class CannotAsk(Declined):
 
 
 class Gone(AssetError):
-    """Planet does not have it, or has it no more."""
+    """Planet or the tracker does not have it, or has it no more."""
+
+
+class Conflict(AssetError):
+    """It exists already, or another person has locked it; nothing was changed."""
+
+
+class Changed(Conflict):
+    """Somebody has changed it since it was read; nothing was changed. Read it again."""
 
 
 class ActivationFailed(AssetError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from planet_assets import exceptions
 from planet_assets.exceptions import (
     AssetError,
+    Conflict,
     Corrupt,
     Declined,
     Gone,
@@ -42,6 +43,7 @@ class Code(IntEnum):
 
 TABLE: dict[type[AssetError], Code] = {
     LibraryLocked: Code.LOCKED,
+    Conflict: Code.LOCKED,
     TryLater: Code.TRY_LATER,
     QuotaError: Code.QUOTA,
     NotAllowed: Code.AUTH,

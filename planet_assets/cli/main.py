@@ -47,6 +47,7 @@ COMMANDS = {
     "auth": ("quota_cmds:auth", "Check the API key."),
     "config": ("setup_cmds:config", "Write or show the settings."),
     "doctor": ("doctor_cmds:doctor", "Test every hop from the key to the disk."),
+    "serve": ("tracker_cmds:serve", "The library for a team: elements, people, plans and a page, over HTTP."),
     "sandbox": ("serve_cmds:sandbox", "A local Planet to try things on."),
 }
 """Command -> where it lives, and its line of help; `--help` must not import them."""

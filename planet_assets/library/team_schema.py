@@ -1,8 +1,8 @@
 """The tables of the tracker: elements and where they are to be, what happened to them, people and their tokens.
 
 An element is what a team says about a file, an edge or a comment, as JSON. `element_key` holds its values once more,
-one row for each, so that a search by any key reads an index; it is written with the element, in one transaction. The rank
-of a standing is minus its priority: the smallest goes first.
+one row for each, so that a search by any key reads an index; it is written with the element, in one transaction. The
+rank of a standing is minus its priority: the smallest goes first.
 """
 
 from __future__ import annotations
