@@ -66,6 +66,24 @@ def follow_all(connection: sa.Connection, *, now: datetime) -> None:
         last = found[-1].id
 
 
+def refresh(library: Library, *, now: datetime) -> None:
+    """`follow_all` in a transaction of its own."""
+    with library.write() as connection:
+        alone(connection)
+        follow_all(connection, now=now)
+
+
+def documents(library: Library, element_ids: Collection[str]) -> list[dict[str, Any]]:
+    """Elements as they are shown, with how they stand, in the order asked; those that are gone are left out."""
+    with library.read() as connection:
+        query = sa.select(element.c.id, element.c.doc).where(
+            element.c.id.in_(list(element_ids)), element.c.deleted_at.is_(None)
+        )
+        known = {row.id: json.loads(row.doc) for row in connection.execute(query)}
+        told = shown(connection, known)
+    return [{**known[name], **told.get(name, {}), "_id": name} for name in element_ids if name in known]
+
+
 def drop(connection: sa.Connection, element_id: str) -> None:
     """Forget the standings of an element that is deleted."""
     connection.execute(sa.delete(standing).where(standing.c.element_id == element_id))

@@ -19,7 +19,7 @@ from planet_assets.service.options import ServiceOptions
 if TYPE_CHECKING:
     from planet_assets.manager import AssetManager
 
-ROUTES = ("routes_sign",)
+ROUTES = ("routes_sign", "routes_bundles", "routes_sites")
 """Files of this folder with a `router`, in the order in which they are asked."""
 
 
