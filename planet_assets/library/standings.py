@@ -8,7 +8,8 @@ of sites are beside them.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,10 +17,13 @@ import sqlalchemy as sa
 
 from planet_assets.exceptions import LibraryLocked
 from planet_assets.library import schema
-from planet_assets.library.engine import Library, alone, is_dead, lease_time, upsert
+from planet_assets.library.engine import Library, is_dead, lease_time, upsert
 from planet_assets.library.team_schema import element, standing
 from planet_assets.model.standing import FAILED, PRESENT, WANTED, SiteCount, Standing
 from planet_assets.rules import destinations as rules
+
+TURN = 7211003
+"""PostgreSQL's advisory lock for who changes elements and how they stand."""
 
 LEASE = timedelta(minutes=10)
 """How long an agent may be silent about an element it brings."""
@@ -34,23 +38,19 @@ BEAT = "heartbeat:"
 _WAITS = sa.text("standing.state IN ('wanted', 'failed')")
 
 
-def follow(connection: sa.Connection, element_id: str, document: Mapping[str, Any], *, now: datetime) -> None:
-    """Bring the standings of an element up to what it says now; call it in the transaction that writes the element.
+def follow(connection: sa.Connection, documents: Mapping[str, Mapping[str, Any]], *, now: datetime) -> None:
+    """Bring the standings of elements up to what they say now, in the transaction that writes them.
 
     Args:
         connection: of that transaction.
-        element_id: which.
-        document: its keys as they are written.
+        documents: element -> its keys as they are written.
         now: the time.
     """
-    if not rules.is_file(element_id):
-        if element_id == rules.GLOBAL:
-            follow_all(connection, now=now)
-        return
-    known = of(connection, [element_id]).get(element_id, ())
-    fresh = _followed(connection, element_id, document, _team(connection), known, now)
-    if fresh:
-        connection.execute(sa.insert(standing), fresh)
+    files = {name: document for name, document in documents.items() if rules.is_file(name)}
+    if rules.GLOBAL in documents:
+        follow_all(connection, now=now)
+    elif files:
+        _follow(connection, files, _team(connection), now)
 
 
 def follow_all(connection: sa.Connection, *, now: datetime) -> None:
@@ -58,18 +58,13 @@ def follow_all(connection: sa.Connection, *, now: datetime) -> None:
     team, last = _team(connection), ""
     page = sa.select(element.c.id, element.c.doc).where(element.c.deleted_at.is_(None), element.c.id.like("/%"))
     while found := connection.execute(page.where(element.c.id > last).order_by(element.c.id).limit(MOST)).all():
-        known, fresh = of(connection, [row.id for row in found]), []
-        for row in found:
-            fresh += _followed(connection, row.id, json.loads(row.doc), team, known.get(row.id, ()), now)
-        if fresh:
-            connection.execute(sa.insert(standing), fresh)
+        _follow(connection, {row.id: json.loads(row.doc) for row in found}, team, now)
         last = found[-1].id
 
 
 def refresh(library: Library, *, now: datetime) -> None:
     """`follow_all` in a transaction of its own."""
-    with library.write() as connection:
-        alone(connection)
+    with turn(library) as connection:
         follow_all(connection, now=now)
 
 
@@ -84,9 +79,20 @@ def documents(library: Library, element_ids: Collection[str]) -> list[dict[str, 
     return [{**known[name], **told.get(name, {}), "_id": name} for name in element_ids if name in known]
 
 
-def drop(connection: sa.Connection, element_id: str) -> None:
-    """Forget the standings of an element that is deleted."""
-    connection.execute(sa.delete(standing).where(standing.c.element_id == element_id))
+def drop(connection: sa.Connection, element_ids: Sequence[str]) -> None:
+    """Forget the standings of elements that are deleted."""
+    for start in range(0, len(element_ids), MOST):
+        some = element_ids[start : start + MOST]
+        connection.execute(sa.delete(standing).where(standing.c.element_id.in_(some)))
+
+
+@contextmanager
+def turn(library: Library) -> Iterator[sa.Connection]:
+    """One transaction that changes elements or how they stand, and no other beside it."""
+    with library.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN)))
+        yield connection
 
 
 def of(connection: sa.Connection, element_ids: Collection[str]) -> dict[str, list[Standing]]:
@@ -139,8 +145,7 @@ def claim(library: Library, element_id: str, site: str, *, owner: str, now: date
 
     Claiming what one has already renews the lease.
     """
-    with library.write() as connection:
-        alone(connection)
+    with turn(library) as connection:
         at = lease_time(connection, now)
         row = connection.execute(sa.select(standing).where(*_at(element_id, site))).mappings().one_or_none()
         if row is None or row["state"] == PRESENT:
@@ -160,8 +165,7 @@ def arrived(library: Library, element_id: str, site: str, *, owner: str, now: da
     Raises:
         LibraryLocked: another agent has taken over.
     """
-    with library.write() as connection:
-        alone(connection)
+    with turn(library) as connection:
         row = _mine(connection, element_id, site, owner)
         begun = row["syncing_at"] or now
         is_newest = row["wanted_at"] <= begun
@@ -179,8 +183,7 @@ def failed(
     Raises:
         LibraryLocked: another agent has taken over.
     """
-    with library.write() as connection:
-        alone(connection)
+    with turn(library) as connection:
         _mine(connection, element_id, site, owner)
         values = _FREE | {"state": FAILED, "tried_at": lease_time(connection, now)}
         values |= {"error": error[:500], "error_code": code}
@@ -190,7 +193,7 @@ def failed(
 def give_back(library: Library, element_id: str, site: str, *, owner: str) -> None:
     """End one's lease without a word on how it went, as when an agent is stopped."""
     mine = sa.update(standing).where(*_at(element_id, site), standing.c.lease_owner == owner)
-    with library.write() as connection:
+    with turn(library) as connection:
         connection.execute(mine.values(_FREE))
 
 
@@ -246,6 +249,16 @@ def _team(connection: sa.Connection) -> tuple[list[str], bool]:
     text = connection.execute(told).scalar_one_or_none()
     everywhere = bool(json.loads(text).get(rules.EVERYWHERE)) if text else False
     return list(connection.execute(stores).scalars()), everywhere
+
+
+def _follow(
+    connection: sa.Connection, documents: Mapping[str, Mapping[str, Any]], team: tuple[list[str], bool], now: datetime
+) -> None:
+    known, fresh = of(connection, documents), []
+    for name, document in documents.items():
+        fresh += _followed(connection, name, document, team, known.get(name, ()), now)
+    if fresh:
+        connection.execute(sa.insert(standing), fresh)
 
 
 def _followed(

@@ -50,7 +50,7 @@ element_key = Table(
     Column("kind", String(1), nullable=False),
     Column("text", Exact),
     Column("number", Double),
-    Index("ix_element_key_text", "key", "text", "element_id"),
+    Index("ix_element_key_text", "key", "text", "element_id", "kind"),
     _where("ix_element_key_number", "key", "number", "element_id", only="number IS NOT NULL"),
 )
 

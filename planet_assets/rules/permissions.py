@@ -29,7 +29,7 @@ LEAST: Mapping[str, Role] = {
 """Action -> the least class that may do it. Reading includes searches, graphs and events; unlocking is locking; an
 upsert is an update."""
 
-RESERVED = frozenset({"author", "class", "time", "lock"})
+RESERVED = frozenset({"author", "class", "time", "lock", "username"})
 """Keys of an element that only an admin may set."""
 
 _NAME = re.compile(r"[a-z][-a-z0-9_]{0,63}")

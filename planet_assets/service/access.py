@@ -35,9 +35,10 @@ def caller(request: HTTPConnection) -> Caller:
     if not request.app.state.options.auth:
         return LAB
     secret, by_cookie = _shown(request)
+    asking = known(request.app.state, secret)
     if by_cookie and request.scope.get("method", "GET") not in SAFE and not _confirmed(request, secret):
         raise NotAllowed("The header X-CSRF-Token is missing or wrong.", hint="Load the page again.")
-    return known(request.app.state, secret)
+    return asking
 
 
 def known(state: object, secret: str) -> Caller:

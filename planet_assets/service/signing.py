@@ -43,22 +43,34 @@ def sign_in(
     """
     if not isinstance(name, str) or not isinstance(password, str) or not _storable(name):
         raise SignInNeeded("Unauthorized")
+    with passwords.turns:
+        kept = _checked(library, name, password, address=address, now=now)
+        person = kept.person
+        expires_at = ends(lasts, role=person.role, default=default, now=now)
+        if kept.hash is not None and passwords.is_outdated(kept.hash, kept.kind):
+            people.rehash(library, person.name, old=kept.hash, secret=passwords.hashed(password))
+    token, secret = tokens.issue(library, person.name, expires_at=expires_at, now=now)
+    return SignedIn(person, token, secret)
+
+
+def _checked(library: Library, name: str, password: str, *, address: str, now: datetime) -> people.Secret:
+    """The one whose name and password these are.
+
+    Raises:
+        SignInNeeded: nobody's.
+        Throttled: too many were wrong before.
+    """
     before = tokens.failures(library, name, address, since=now - slowing.WINDOW)
     wait_s = max(slowing.wait_s(when, now, kind) for kind, when in before.items())
     if wait_s > 0:
         raise Throttled("Too many sign-ins have failed.", hint="Wait, and try again.", after_s=wait_s)
     kept = people.secret_of(library, name)
     right = passwords.is_right(password, kept.hash if kept else None, kept.kind if kept else "argon2id")
-    if kept is None or not right or kept.person.disabled or kept.hash is None:
+    if kept is None or not right or kept.person.disabled:
         tokens.failed(library, name, address, now=now)
         raise SignInNeeded("Unauthorized")
-    person = kept.person
-    expires_at = ends(lasts, role=person.role, default=default, now=now)
     tokens.forgive(library, name, address)
-    if passwords.is_outdated(kept.hash, kept.kind):
-        people.rehash(library, person.name, old=kept.hash, secret=passwords.hashed(password))
-    token, secret = tokens.issue(library, person.name, expires_at=expires_at, now=now)
-    return SignedIn(person, token, secret)
+    return kept
 
 
 def ends(lasts: object, *, role: Role, default: timedelta, now: datetime) -> datetime | None:
@@ -86,13 +98,11 @@ def change_password(library: Library, caller: Caller, old: object, new: object, 
         Throttled: too many were wrong before.
     """
     fresh = passwords.checked(new)
-    before = tokens.failures(library, caller.name, address, since=now - slowing.WINDOW)
-    if (wait_s := slowing.wait_s(before["pair"], now, "pair")) > 0:
-        raise Throttled("Too many passwords were wrong.", hint="Wait, and try again.", after_s=wait_s)
-    kept = people.secret_of(library, caller.name)
-    if kept is None or not passwords.is_right(old if isinstance(old, str) else "", kept.hash, kept.kind):
-        tokens.failed(library, caller.name, address, now=now)
-        raise NotAllowed("The old password is wrong.")
+    with passwords.turns:
+        try:
+            _checked(library, caller.name, old if isinstance(old, str) else "", address=address, now=now)
+        except SignInNeeded:
+            raise NotAllowed("The old password is wrong.") from None
     people.set_secret(library, caller.name, secret=passwords.hashed(fresh), now=now)
 
 

@@ -38,7 +38,7 @@ def put(library, name, now=NOW, **document):
         known = connection.execute(sa.select(element.c.id).where(element.c.id == name)).first()
         write = sa.update(element).where(element.c.id == name) if known else sa.insert(element)
         connection.execute(write.values(id=name, **values))
-        standings.follow(connection, name, document, now=now)
+        standings.follow(connection, {name: document}, now=now)
 
 
 def states(library, name):
@@ -116,7 +116,7 @@ def test_wishes_follow_the_team(library):
     put(library, "rsyncGlobalParameters", syncEverywhere=False)
     assert states(library, "/a") == {"paris": "present"}
     with library.write() as connection:
-        standings.drop(connection, "/a")
+        standings.drop(connection, ["/a"])
     assert states(library, "/a") == {}
 
 

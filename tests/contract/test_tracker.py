@@ -1,0 +1,392 @@
+"""The routes of the tracker: every status and shape of its contract, on both engines, over a real socket."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from teams import CLASSES, addresses, running
+
+ids = itertools.count()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def team(request, tmp_path_factory):
+    with addresses(request.param, tmp_path_factory.mktemp("tracker")) as address, running(address) as made:
+        yield made
+
+
+@pytest.fixture
+def new():
+    """A path that nothing has."""
+    return lambda: f"/new/{next(ids)}"
+
+
+def fill(text, known):
+    return json.loads(json.dumps(text).replace('"A"', json.dumps(known["A"])).replace('"B"', json.dumps(known["B"])))
+
+
+def shape(reply):
+    """Types of what came back: an object as the sorted keys that were asked for, null as None."""
+    try:
+        found = reply.json()
+    except ValueError:
+        return "text"
+    if isinstance(found, list):
+        return [None if one is None else type(one).__name__ for one in found]
+    return type(found).__name__
+
+
+CREATE = "POST", "/api/create/"
+READ = "POST", "/api/read/"
+UPDATE = "PUT", "/api/update/"
+UPSERT = "POST", "/api/upsert/"
+DELETE = "DELETE", "/api/delete/"
+SEARCH_MONGO = "POST", "/api/search_mongo/"
+PUBLISH = "POST", "/api/publish/"
+LOCK = "PUT", "/api/lock/"
+UNLOCK = "PUT", "/api/unlock/"
+COMMENT = "POST", "/api/comment/"
+GRAPH = "POST", "/api/graph/0"
+OBJECT, TEXT = "dict", "text"
+
+# A and B exist; N1, N2 are new ids for each row
+TABLE = [
+    (CREATE, {"_id": "N1", "x": 1}, 201, OBJECT),
+    (CREATE, {"x": 1}, 201, OBJECT),
+    (CREATE, {"_id": "null"}, 201, OBJECT),
+    (CREATE, {"_id": "x{#}", "x": 1}, 201, OBJECT),
+    (CREATE, {"_id": ["N1", "N2"], "x": 1}, 201, [OBJECT, OBJECT]),
+    (CREATE, [{"_id": "N1"}], 201, [OBJECT]),
+    (CREATE, [{"_id": "N1"}, {"_id": "A"}], 207, [OBJECT, None]),
+    (CREATE, [{"_id": "N1"}, {"_id": "N1"}], 207, [OBJECT, None]),
+    (CREATE, {"_id": "A"}, 409, TEXT),
+    (CREATE, [{"_id": "A"}, {"_id": "B"}], 409, TEXT),
+    (CREATE, [{"_id": "N1"}, 3], 400, TEXT),
+    (CREATE, [], 400, TEXT),
+    (CREATE, {}, 400, TEXT),
+    (CREATE, "A", 400, TEXT),
+    (CREATE, {"_id": 7}, 400, TEXT),
+    (CREATE, {"_id": ""}, 400, TEXT),
+    (CREATE, {"_id": "a\u0007b"}, 400, TEXT),
+    (CREATE, {"a.b": 1}, 400, TEXT),
+    (CREATE, {"$where": 1}, 400, TEXT),
+    (CREATE, {"_id": "N1", "password": "secret-word"}, 400, TEXT),
+    (READ, "A", 200, OBJECT),
+    (READ, ["A"], 200, [OBJECT]),
+    (READ, ["B", "A", "B"], 200, [OBJECT] * 3),
+    (READ, ["A", "N1"], 207, [OBJECT, None]),
+    (READ, "N1", 404, TEXT),
+    (READ, ["N1", "N2"], 404, TEXT),
+    (READ, {}, 400, TEXT),
+    (READ, [], 400, TEXT),
+    (READ, [7], 400, TEXT),
+    (READ, None, 400, TEXT),
+    (UPDATE, {"_id": "A", "y": 1}, 200, OBJECT),
+    (UPDATE, [{"_id": "A", "y": 2}], 200, OBJECT),
+    (UPDATE, {"_id": ["A", "B"], "y": 3}, 200, [OBJECT, OBJECT]),
+    (UPDATE, [{"_id": "A", "y": 4}, {"_id": "N1", "y": 4}], 207, [OBJECT, None]),
+    (UPDATE, {"_id": "N1", "y": 5}, 404, TEXT),
+    (UPDATE, {"_id": "A"}, 400, TEXT),
+    (UPDATE, {"y": 1}, 400, TEXT),
+    (UPDATE, [], 400, TEXT),
+    (UPSERT, {"_id": "A", "z": 1}, 200, OBJECT),
+    (UPSERT, {"z": 1}, 200, OBJECT),
+    (UPSERT, [{"_id": "N1"}, {"_id": "A", "z": 2}], 200, [OBJECT, OBJECT]),
+    (UPSERT, {"_id": ["A", "N1"], "z": 3}, 200, [OBJECT, OBJECT]),
+    (UPSERT, [None], 400, TEXT),
+    (DELETE, "A", 200, "str"),
+    (DELETE, ["A", "B"], 200, ["str", "str"]),
+    (DELETE, ["A", "N1"], 207, ["str", None]),
+    (DELETE, "N1", 404, TEXT),
+    (DELETE, "", 400, TEXT),
+    (DELETE, None, 400, TEXT),
+    (GRAPH, "A", 200, [OBJECT]),
+    (GRAPH, ["A", "B"], 200, [OBJECT, OBJECT]),
+    (GRAPH, ["A", "N1"], 207, [OBJECT, None]),
+    (GRAPH, "N1", 404, TEXT),
+    (GRAPH, {}, 400, TEXT),
+    (("POST", "/api/graph/-1"), "A", 400, TEXT),
+    (SEARCH_MONGO, {"query": {"x": 1}}, 200, OBJECT),
+    (SEARCH_MONGO, {"queryobj": '{"query": {"x": 1}, "limit": 2}'}, 200, OBJECT),
+    (SEARCH_MONGO, {"query": {"$where": "1"}}, 400, TEXT),
+    (SEARCH_MONGO, {"query": {"x": {"$regex": "(?=a)"}}}, 400, TEXT),
+    (SEARCH_MONGO, {"query": {"x": 1}, "limit": -1}, 400, TEXT),
+    (SEARCH_MONGO, [], 400, TEXT),
+    (PUBLISH, {"_id": "N1", "comment": "c", "origin": "o"}, 201, [OBJECT, OBJECT]),
+    (PUBLISH, [{"_id": "N1", "comment": "c", "origin": "o"}], 201, [OBJECT, OBJECT]),
+    (PUBLISH, {"_id": ["N1", "N2"], "comment": "c", "origin": "o"}, 201, [OBJECT] * 4),
+    (PUBLISH, [{"_id": p, "comment": "c", "origin": "o"} for p in ("N1", "A")], 207, [OBJECT, None, OBJECT, None]),
+    (PUBLISH, {"_id": "A", "comment": "c", "origin": "o"}, 409, TEXT),
+    (PUBLISH, {"_id": "relative", "comment": "c", "origin": "o"}, 400, TEXT),
+    (PUBLISH, {"_id": "N1", "origin": "o"}, 400, TEXT),
+    (PUBLISH, {"_id": "N1", "comment": "c"}, 400, TEXT),
+    (LOCK, "A", 200, OBJECT),
+    (LOCK, ["A", "B"], 200, [OBJECT, OBJECT]),
+    (LOCK, ["A", "N1"], 207, [OBJECT, None]),
+    (LOCK, "N1", 404, TEXT),
+    (LOCK, {}, 400, TEXT),
+    (UNLOCK, "A", 200, OBJECT),
+    (UNLOCK, ["A", "N1"], 207, [OBJECT, None]),
+    (UNLOCK, ["N1"], 404, TEXT),
+    (UNLOCK, 3, 400, TEXT),
+    (COMMENT, {"#parent": "A", "comment": "c"}, 201, [OBJECT]),
+    (COMMENT, {"#parent": ["A", "B"], "comment": "c"}, 201, [OBJECT, OBJECT]),
+    (COMMENT, {"#parent": ["A", "N1"], "comment": "c"}, 207, [OBJECT, None]),
+    (COMMENT, {"#parent": "N1", "comment": "c"}, 404, TEXT),
+    (COMMENT, {"#parent": "A"}, 400, TEXT),
+    (COMMENT, {"#parent": "A", "comment": ""}, 400, TEXT),
+    (COMMENT, {"#parent": "A", "comment": 3}, 400, TEXT),
+    (COMMENT, {"comment": "c"}, 400, TEXT),
+    (("POST", "/api/version/A"), {"file": "/f/x.tif"}, 201, OBJECT),
+    (("POST", "/api/version/A"), {"x": 1}, 400, TEXT),
+    (("POST", "/api/version/N1"), {"file": "/f/x.tif"}, 404, TEXT),
+    (("GET", "/api/read/A"), None, 200, OBJECT),
+    (("GET", "/api/read/A,B"), None, 200, [OBJECT, OBJECT]),
+    (("GET", "/api/read/A,N1"), None, 207, [OBJECT, None]),
+    (("GET", "/api/read/N1"), None, 404, TEXT),
+    (("GET", "/api/read/"), None, 400, TEXT),
+    (("GET", "/api/read"), None, 400, TEXT),
+    (("GET", "/api/graph/0/A"), None, 200, [OBJECT]),
+    (("GET", "/api/graph/0/"), None, 400, TEXT),
+    (("GET", "/api/graph/x/A"), None, 400, TEXT),
+    (("GET", "/api/graph_forwards/1/A"), None, 200, ["str"]),
+    (("GET", "/api/graph_backwards/1/A,N1"), None, 207, ["str", None]),
+    (("GET", "/api/graph_forwards/1/N1"), None, 404, TEXT),
+    (("DELETE", "/api/graphDelete/"), ["A", "N1"], 207, ["str", None]),
+    (("GET", "/api/search/nothing:atall"), None, 200, []),
+    (("GET", "/api/search/"), None, 400, TEXT),
+    (("GET", "/api/search_one/nothing:atall"), None, 200, "NoneType"),
+    (("GET", "/api/search_one/_id:A"), None, 200, OBJECT),
+    (("GET", "/api/search/x:/(%3F=a)/"), None, 400, TEXT),
+    (("GET", "/api/verify"), None, 200, OBJECT),
+    (("GET", "/api/nothing"), None, 404, TEXT),
+    (("PATCH", "/api/create/"), {"x": 1}, 405, TEXT),
+]
+
+
+def test_statuses_and_shapes(team, new):
+    """Row by row; the trailing slash makes no difference."""
+    client = team.by("admin")
+    for (method, path), body, status, expected in TABLE:
+        known = {name: new() for name in ("A", "B", "N1", "N2")}
+        for name in ("A", "B"):
+            assert client.post("/api/create", json={"_id": known[name]}).status_code == 201
+        text = json.dumps(body)
+        for name, real in known.items():
+            text = text.replace(f'"{name}"', json.dumps(real))
+            path = (
+                path.replace(f"/{name}", f"/{real.replace('/', '%2F')}")
+                .replace(f",{name}", f",{real.replace('/', '%2F')}")
+                .replace(f":{name}", f":{real.replace('/', '%2F')}")
+            )
+        content = None if body is None and method == "GET" else text.encode()
+        for way in (path, path.rstrip("/") if method != "GET" else path):
+            if way != path and status < 300:
+                continue
+            reply = client.request(method, way, content=content)
+            assert (reply.status_code, shape(reply)) == (status, expected), (method, way, body, reply.text)
+            kind = "text/html" if expected == TEXT else "application/json"
+            assert reply.headers["content-type"].startswith(kind)
+
+
+def test_malformed_json_is_one_line(team):
+    for raw in (b'{"a":', b"\xff\xfe", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 100_000, b'"\\ud800"', b"1" * 5000):
+        reply = team.by("admin").post("/api/create/", content=raw)
+        assert reply.status_code == 400 and "\n" not in reply.text, raw[:20]
+
+
+def classes_of(team, new, method, path, body):
+    """Status by class, each on an element of its own."""
+    found = []
+    for name in (None, *CLASSES):
+        element = new()
+        assert team.by("admin").post("/api/create", json={"_id": element, "author": "admin"}).status_code == 201
+        text = json.dumps(body).replace('"A"', json.dumps(element)).replace('"N"', json.dumps(new()))
+        where = path.replace("/A", "/" + element.replace("/", "%2F"))
+        content = text.encode() if body is not None else None
+        found.append(team.by(name).request(method, where, content=content).status_code)
+    return found
+
+
+ROLES = [
+    # nobody, guest, user, editor, admin
+    ("GET", "/api/read/A", None, (401, 200, 200, 200, 200)),
+    ("POST", "/api/read/", "A", (401, 200, 200, 200, 200)),
+    ("GET", "/api/search/x:1", None, (401, 200, 200, 200, 200)),
+    ("GET", "/api/search_one/x:1", None, (401, 200, 200, 200, 200)),
+    ("POST", "/api/search_mongo/", {"query": {}}, (401, 200, 200, 200, 200)),
+    ("GET", "/api/graph/0/A", None, (401, 200, 200, 200, 200)),
+    ("GET", "/api/graph_forwards/0/A", None, (401, 200, 200, 200, 200)),
+    ("GET", "/api/graph_backwards/0/A", None, (401, 200, 200, 200, 200)),
+    ("GET", "/api/verify/", None, (401, 200, 200, 200, 200)),
+    ("POST", "/api/create/", {"_id": "N"}, (401, 403, 201, 201, 201)),
+    ("POST", "/api/publish/", {"_id": "N", "comment": "c", "origin": "o"}, (401, 403, 201, 201, 201)),
+    ("POST", "/api/comment/", {"#parent": "A", "comment": "c"}, (401, 403, 201, 201, 201)),
+    ("POST", "/api/version/A", {"file": "/x"}, (401, 403, 201, 201, 201)),
+    ("PUT", "/api/lock/", "A", (401, 403, 200, 200, 200)),
+    ("PUT", "/api/unlock/", "A", (401, 403, 200, 200, 200)),
+    ("PUT", "/api/update/", {"_id": "A", "x": 1}, (401, 403, 403, 200, 200)),
+    ("POST", "/api/upsert/", {"_id": "A", "x": 1}, (401, 403, 403, 200, 200)),
+    ("POST", "/api/upsert/", {"_id": "N", "x": 1}, (401, 403, 403, 200, 200)),
+    ("DELETE", "/api/delete/", "A", (401, 403, 403, 200, 200)),
+    ("DELETE", "/api/graphDelete/", "A", (401, 403, 403, 200, 200)),
+    ("POST", "/api/create/", "malformed", (401, 403, 400, 400, 400)),
+]
+
+
+def test_every_class_on_every_route(team, new):
+    for method, path, body, expected in ROLES:
+        assert classes_of(team, new, method, path, body) == list(expected), (method, path)
+    reply = team.by(None).get("/api/read/x")
+    assert reply.json() == "Unauthorized" and reply.headers["www-authenticate"] == "Bearer"
+
+
+def test_author_mode_hides_what_somebody_else_wrote(team, new):
+    mine, theirs, nobodys = new(), new(), new()
+    team.by("editor").post("/api/create", json={"_id": mine, "tag": mine}).raise_for_status()
+    team.by("other").post("/api/create", json={"_id": theirs, "tag": mine}).raise_for_status()
+    shared = new()
+    team.by("admin").post("/api/create", json={"_id": shared, "tag": mine, "author": ["other", "editor"]})
+    team.by("admin").post("/api/create", json={"_id": nobodys, "tag": mine, "author": 7}).raise_for_status()
+    edge = new()
+    team.by("admin").post("/api/create", json={"_id": edge, "src_id": theirs, "tgt_id": mine}).raise_for_status()
+    client = team.by("editor")
+    with team.option(author_mode=True):
+        assert client.post("/api/read", json=[mine, theirs, shared, nobodys]).json()[1::2] == [None, None]
+        assert client.get("/api/read/" + theirs.replace("/", "%2F")).status_code == 404
+        assert client.get(f"/api/search/tag:{mine}").json() == sorted([mine, shared])
+        assert client.get(f"/api/search_one/_id:{theirs}").json() is None
+        assert client.post("/api/search_mongo", json={"query": {"tag": mine}}).json()["count"] == 2
+        assert [one["_id"] for one in client.post("/api/graph/0", json=mine).json()] == [mine]
+        assert client.put("/api/update", json={"_id": theirs, "x": 1}).status_code == 404
+        assert client.post("/api/upsert", json={"_id": theirs, "x": 1}).status_code == 409
+        assert client.request("DELETE", "/api/delete", json=theirs).status_code == 404
+        assert client.put("/api/lock", json=theirs).status_code == 404
+        assert client.post("/api/comment", json={"#parent": theirs, "comment": "c"}).status_code == 404
+        assert client.post("/api/version/" + theirs.replace("/", "%2F"), json={"file": "x"}).status_code == 404
+        everything = team.by("admin").get(f"/api/search/tag:{mine}").json()
+    assert everything == sorted([mine, theirs, shared, nobodys])
+    assert "x" not in team.by("admin").post("/api/read", json=theirs).json()
+
+
+def test_what_only_an_admin_may_set(team, new):
+    path = new()
+    made = team.by("user").post("/api/create", json={"_id": path, "author": "admin", "time": 1, "lock": "x"}).json()
+    assert made["author"] == "user" and made["time"] > 10**12 and "lock" not in made
+    changes = {"_id": path, "author": "editor", "time": 1, "class": "admin", "x": 1}
+    changed = team.by("editor").put("/api/update", json=changes).json()
+    assert changed == {**made, "x": 1}
+    changed = team.by("admin").put("/api/update", json=changes).json()
+    assert changed["author"] == "editor" and changed["time"] == 1 and changed["class"] == "admin"
+
+
+def test_locks_are_for_one_and_keep_others_out(team, new):
+    a, b = new(), new()
+    team.by("admin").post("/api/create", json=[{"_id": a}, {"_id": b}])
+    assert team.by("user").put("/api/lock/", json=a).json()["lock"] == "user"
+    assert team.by("user").put("/api/lock/", json=a).status_code == 200
+    assert team.by("other").put("/api/lock/", json=[b, a]).status_code == 409
+    assert "lock" not in team.by("user").post("/api/read", json=b).json(), "all or none"
+    for method, path, body in (
+        ("PUT", "/api/update", {"_id": a, "x": 1}),
+        ("POST", "/api/upsert", {"_id": a, "x": 1}),
+        ("POST", "/api/version/" + a.replace("/", "%2F"), {"file": "x"}),
+        ("DELETE", "/api/delete", a),
+        ("DELETE", "/api/graphDelete", a),
+        ("PUT", "/api/unlock", a),
+    ):
+        reply = team.by("editor").request(method, path, json=body)
+        assert reply.status_code == 409 and "user" in reply.text, path
+    assert team.by("user").get(f"/api/search/lock:user _id:{a}").json() == [a]
+    assert "lock" not in team.by("user").put("/api/unlock/", json=a).json()
+    assert team.by("user").put("/api/unlock/", json=a).status_code == 200
+    team.by("user").put("/api/lock/", json=a)
+    assert team.by("admin").put("/api/unlock/", json=a).status_code == 200, "an admin may break it"
+    assert team.by("editor").put("/api/update", json={"_id": a, "x": 1}).json()["x"] == 1
+
+
+def test_publish_version_and_comment_keep_what_was(team, new):
+    client, path = team.by("user"), f"{new()}.tif"
+    asked = {"_id": path, "comment": "first", "origin": "paris", "file": path, "colour": "red"}
+    parent, child = client.post("/api/publish", json=asked).json()
+    assert parent == {**asked, "author": "user", "time": parent["time"]}
+    assert child == {**parent, "_id": child["_id"], "#parent": path} and len(child["_id"]) == 24
+    new_head = client.post("/api/version/" + path.replace("/", "%2F"), json={"file": path, "comment": "second"}).json()
+    assert new_head["version"] == 2 and new_head["comment"] == "second" and new_head["colour"] == "red"
+    [old] = [
+        one
+        for one in client.post("/api/read", json=client.get(f"/api/search/%23parent:{path}").json()).json()
+        if one["_id"] != child["_id"]
+    ]
+    assert old["file"] == path.replace(".tif", f"_{parent['time']}.tif") and old["comment"] == "first"
+    [said] = client.post("/api/comment", json={"#parent": path, "comment": "<b>nice</b>"}).json()
+    assert said["author"] == "user" and said["#parent"] == path and said["comment"] == "<b>nice</b>"
+
+
+def test_ids_in_paths_may_hold_anything(team):
+    client = team.by("editor")
+    for name in ("/a/b#1", "/a,b", "/100%", "/é/ü", "/dir/", "/a b", "/x?y", "#parent"):
+        client.post("/api/create", json={"_id": name, "odd": True}).raise_for_status()
+        sent = "".join(f"%{byte:02X}" for byte in name.encode())
+        assert client.get(f"/api/read/{sent}").json()["_id"] == name
+        assert client.get(f"/api/graph/0/{sent},{sent}").json()[1]["_id"] == name
+    assert client.get("/api/read//dir/").json()["_id"] == "/dir/", "slashes need no encoding"
+    assert client.get("/api/read/%FF").status_code == 400
+    assert client.get("/api/search/odd:true").headers["x-total-count"] == "8"
+    assert client.get("/api/search/100%25").json() == ["/100%"], "a lone % is itself"
+
+
+def test_search_is_typed_and_paged(team):
+    client = team.by("user")
+    tag = "search-is-typed"
+    client.post(
+        "/api/create",
+        json=[
+            {"_id": f"/s/{n}", "tag": tag, "n": n, "text": str(n), "when": f"2025-01-{n + 1:02}", "even": n % 2 == 0}
+            for n in range(20)
+        ],
+    ).raise_for_status()
+
+    def found(query, **paging):
+        reply = client.get(f"/api/search/{query}", params=paging)
+        return [int(one[3:]) for one in reply.json()], int(reply.headers["x-total-count"])
+
+    assert found(f"tag:{tag} n:7") == ([7], 1) == found(f"tag:{tag} text:7") == found(f'tag:{tag} text:"7"')
+    assert found(f'tag:{tag} n:"7"')[1] == 0, "a quoted value is text"
+    assert found(f"tag:{tag} n>=3 n<6")[1] == 3
+    assert found(f"tag:{tag} n>2 n<=2.5")[1] == 0
+    assert found(f"tag:{tag} when<2025-01-03")[1] == 2
+    assert found(f"tag:{tag} even:true")[1] == 10
+    assert found(f"tag:{tag} text:/^1./")[1] == 10
+    assert found(f"_id:/s/ tag:{tag}")[1] == 0, "an id between slashes is an id"
+    assert found(f"_id:/^.s.1$/ tag:{tag}") == ([1], 1)
+    ids, total = found(f"tag:{tag}", limit=3, offset=2)
+    assert len(ids) == 3 and total == 20 and ids == found(f"tag:{tag}")[0][2:5]
+    mongo = client.post(
+        "/api/search_mongo",
+        json={"query": {"tag": tag, "n": {"$in": [3, 9, 4]}}, "sort": {"n": -1}, "limit": 2, "skip": 1},
+    ).json()
+    assert mongo == {"count": 3, "ids": ["/s/4", "/s/3"]}
+
+
+def test_a_regular_expression_cannot_run_away(team):
+    client = team.by("guest")
+    team.by("user").post("/api/create", json={"_id": "/evil", "bait": "a" * 5000 + "b"}).raise_for_status()
+    reply = client.post("/api/search_mongo", json={"query": {"bait": {"$regex": "(a+)+$"}}})
+    assert reply.json()["count"] == 0
+    assert client.get("/api/search/bait:/(a*)*b$/").json() == ["/evil"]
+
+
+def test_edges_are_walked_both_ways(team, new):
+    client, a, b, c = team.by("editor"), new(), new(), new()
+    client.post("/api/create", json=[{"_id": one} for one in (a, b, c)]).raise_for_status()
+    edges = [{"_id": f"{s}>{t}", "src_id": s, "tgt_id": t} for s, t in ((a, b), (b, c), (c, a))]
+    client.post("/api/create", json=edges).raise_for_status()
+    names = [one["_id"] for one in edges]
+    assert [one["_id"] for one in client.post("/api/graph/0", json=c).json()] == [c, b, a, names[1], names[0], names[2]]
+    assert client.post("/api/graph_backwards/1", json=c).json() == [c, b, names[1]]
+    assert client.post("/api/graph_forwards/1", json=c).json() == [c, a, names[2]]
+    assert set(client.request("DELETE", "/api/graphDelete", json=[a]).json()) == {a, names[0], names[2]}
+    assert client.post("/api/graph_forwards/0", json=b).json() == [b, c, names[1]]
