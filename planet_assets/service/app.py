@@ -30,6 +30,8 @@ ROUTES = (
     "routes_plans",
     "live",
     "page",
+    "routes_bundles",
+    "routes_sites",
 )
 """Files of this folder with a `router`, in the order in which they are asked."""
 
