@@ -12,7 +12,7 @@ from starlette.responses import Response
 from planet_assets import __version__
 from planet_assets.flow.clock import RealClock
 from planet_assets.library.engine import Library
-from planet_assets.service import answers
+from planet_assets.service import answers, metrics
 from planet_assets.service.guard import Guard
 from planet_assets.service.options import ServiceOptions
 
@@ -29,6 +29,7 @@ ROUTES = (
     "routes_planet",
     "routes_plans",
     "live",
+    "metrics",
     "page",
 )
 """Files of this folder with a `router`, in the order in which they are asked."""
@@ -76,6 +77,7 @@ def build(
         app.include_router(import_module(f"planet_assets.service.{name}").router)
     app.add_api_route("/health", health, methods=["GET"], tags=["service"])
     app.add_middleware(Guard, options=options)
+    metrics.install(app)
     return app
 
 

@@ -257,3 +257,19 @@ def test_rules_are_an_admins(office):
     for bad in ({"above_km2": -1}, {"budgets": {"ann": 1}}, {"above_km2": "NaN"}, {"other": 1}, [], {"waits_for_s": 1}):
         assert office.of("root").put("/v1/rules", json=bad).status_code == 400, bad
     office.of("root").put("/v1/rules", json={})
+
+
+def test_figures_for_prometheus(office):
+    assert office.of("").get("/health").json()["status"] == "ok" and office.of("").get("/metrics").status_code == 401
+    office.of("gus").get("/v1/items/nothing-of-this-name")
+    text = office.of("gus").get("/metrics").text
+    for line in (
+        'planet_assets_jobs{status="completed"} 1.0',
+        'planet_assets_requests_total{method="GET",route="/v1/items/{item_id}",status="404"}',
+        'planet_assets_plans{state="approved"}',
+        'planet_assets_request_seconds_bucket{le="0.005",route="/v1/plans"}',
+        "planet_assets_quota_limit_km2{",
+        'planet_assets_listeners{kind="events"}',
+    ):
+        assert line in text, line
+    assert "nothing-of-this-name" not in text and not any(secret in text for secret in office.secrets.values())
