@@ -19,7 +19,16 @@ from planet_assets.service.options import ServiceOptions
 if TYPE_CHECKING:
     from planet_assets.manager import AssetManager
 
-ROUTES = ("routes_sign", "routes_people", "routes_elements", "routes_search", "routes_files", "routes_graph")
+ROUTES = (
+    "routes_sign",
+    "routes_people",
+    "routes_elements",
+    "routes_search",
+    "routes_files",
+    "routes_graph",
+    "routes_upload",
+    "routes_v1",
+)
 """Files of this folder with a `router`, in the order in which they are asked."""
 
 
