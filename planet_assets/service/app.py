@@ -28,6 +28,8 @@ ROUTES = (
     "routes_graph",
     "routes_upload",
     "routes_v1",
+    "routes_bundles",
+    "routes_sites",
 )
 """Files of this folder with a `router`, in the order in which they are asked."""
 
