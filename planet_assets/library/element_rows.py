@@ -120,7 +120,8 @@ def remove(connection: sa.Connection, gone: Sequence[Element], *, by: str, now: 
         connection.execute(sa.update(element).where(element.c.id.in_(some)).values(values))
     _unindex(connection, [one.id for one in gone])
     standings.drop(connection, [one.id for one in gone])
-    _events(connection, [("delete", one.id, one.rev + 1, {}) for one in gone], by=by, now=now)
+    whose = {one.id: {"author": one.document.get("author")} for one in gone}
+    _events(connection, [("delete", one.id, one.rev + 1, whose[one.id]) for one in gone], by=by, now=now)
 
 
 def set_locks(
