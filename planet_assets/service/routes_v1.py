@@ -109,7 +109,7 @@ def delete(id: str, request: Request, desk: Deleting, if_match: IfMatch = None) 
 
 
 @router.get("/locks")
-def locks(desk: Reading, owner: Annotated[str, Query(max_length=300)] = "") -> Response:
+def locks(desk: Reading, owner: Annotated[str, Query(max_length=300, pattern=r"^[^\x00]*$")] = "") -> Response:
     """Elements that somebody is editing; of one person, if named."""
     node = Compare("lock", "=", text=owner) if owner else Compare("lock", ">", text="")
     page = library_search.search(desk.library, node, now=desk.now, seen_by=desk.seen_by, limit=1000)

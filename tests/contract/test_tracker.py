@@ -79,6 +79,9 @@ TABLE = [
     (READ, ["A", "N1"], 207, [OBJECT, None]),
     (READ, "N1", 404, TEXT),
     (READ, ["N1", "N2"], 404, TEXT),
+    (READ, "a\0b", 404, TEXT),
+    (LOCK, ["A", "a\0b"], 207, [OBJECT, None]),
+    (("DELETE", "/api/graphDelete/"), "a\0b", 404, TEXT),
     (READ, {}, 400, TEXT),
     (READ, [], 400, TEXT),
     (READ, [7], 400, TEXT),
@@ -171,8 +174,7 @@ def test_statuses_and_shapes(team, new):
     client = team.by("admin")
     for (method, path), body, status, expected in TABLE:
         known = {name: new() for name in ("A", "B", "N1", "N2")}
-        for name in ("A", "B"):
-            assert client.post("/api/create", json={"_id": known[name]}).status_code == 201
+        assert client.post("/api/create", json=[{"_id": known["A"]}, {"_id": known["B"]}]).status_code == 201
         text = json.dumps(body)
         for name, real in known.items():
             text = text.replace(f'"{name}"', json.dumps(real))
