@@ -28,6 +28,7 @@ ROUTES = (
     "routes_graph",
     "routes_bundles",
     "routes_sites",
+    "routes_assets",
 )
 """Files of this folder with a `router`, in the order in which they are asked."""
 
