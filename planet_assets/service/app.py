@@ -31,6 +31,7 @@ ROUTES = (
     "routes_v1",
     "routes_bundles",
     "routes_sites",
+    "routes_assets",
 )
 """Files of this folder with a `router`, in the order in which they are asked."""
 
