@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 from planet_assets import manager as door
 from planet_assets.config import Settings
+from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
@@ -34,6 +35,8 @@ from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.model.selection import Selection
 from planet_assets.model.spend import Reconciliation
 from planet_assets.planet.auth import PlanetAuth
+from planet_assets.sites import remote
+from planet_assets.sites.remote import Document, Ids
 
 T = TypeVar("T")
 
@@ -294,3 +297,118 @@ class PlanetScopeQuery:
             limit=limit,
             **options,
         )
+
+
+class TrackerClient:
+    """A tracker of a team, without await: verbs, replies and errors are those of `sites.remote.TrackerClient`."""
+
+    def __init__(self, url: str, token: str | None = None, *, clock: Clock | None = None, **options: Any) -> None:
+        self._door = remote.TrackerClient(url, token, clock=clock or RealClock(), **options)
+
+    def __repr__(self) -> str:
+        return repr(self._door)
+
+    @property
+    def token(self) -> str | None:
+        """What one is known by; a secret."""
+        return self._door.token
+
+    def sign_in(self, username: str, password: str, expires_in: str | None = None) -> dict[str, Any]:
+        """Sign in by name or e-mail address; the client has the token from then on."""
+        return _LOOP.run(self._door.sign_in(username, password, expires_in))
+
+    def sign_out(self) -> bool:
+        """Revoke the token."""
+        return _LOOP.run(self._door.sign_out())
+
+    def verify(self) -> dict[str, Any]:
+        """Who one is."""
+        return _LOOP.run(self._door.verify())
+
+    def create_token(self, expires_in: str | None = None, scope: str = "") -> str:
+        """A token of one's own for a program."""
+        return _LOOP.run(self._door.create_token(expires_in, scope))
+
+    def create(self, elements: Document | Sequence[Document]) -> Any:
+        """Insert elements."""
+        return _LOOP.run(self._door.create(elements))
+
+    def read(self, ids: Ids) -> Any:
+        """Elements by id."""
+        return _LOOP.run(self._door.read(ids))
+
+    def update(self, elements: Document | Sequence[Document]) -> Any:
+        """Set keys of elements that are there; None removes a key."""
+        return _LOOP.run(self._door.update(elements))
+
+    def upsert(self, elements: Document | Sequence[Document]) -> Any:
+        """Update what is there, and create the rest."""
+        return _LOOP.run(self._door.upsert(elements))
+
+    def delete(self, ids: Ids) -> Any:
+        """Remove elements."""
+        return _LOOP.run(self._door.delete(ids))
+
+    def search(self, query: str, *, limit: int | None = None, offset: int | None = None) -> list[str]:
+        """Ids of the elements that a query finds."""
+        return _LOOP.run(self._door.search(query, limit=limit, offset=offset))
+
+    def search_one(self, query: str) -> dict[str, Any] | None:
+        """The first element that a query finds; None when there is none."""
+        return _LOOP.run(self._door.search_one(query))
+
+    def search_mongo(
+        self, query: Document, sort: Document | None = None, limit: int = 0, skip: int = 0
+    ) -> dict[str, Any]:
+        """`{count, ids}` of a query in MongoDB's words."""
+        return _LOOP.run(self._door.search_mongo(query, sort, limit, skip))
+
+    def graph(self, ids: Ids, depth: int = 0) -> list[Any]:
+        """Elements, those they are made of to a depth (0 for all), and the edges between."""
+        return _LOOP.run(self._door.graph(ids, depth))
+
+    def lock(self, ids: Ids) -> Any:
+        """Lock elements for oneself, all or none."""
+        return _LOOP.run(self._door.lock(ids))
+
+    def unlock(self, ids: Ids) -> Any:
+        """End one's locks."""
+        return _LOOP.run(self._door.unlock(ids))
+
+    def publish(self, elements: Document | Sequence[Document]) -> list[Any]:
+        """Publish files: `_id`, `comment` and `origin` each."""
+        return _LOOP.run(self._door.publish(elements))
+
+    def comment(self, parents: Ids, text: str, **keys: Any) -> list[Any]:
+        """Comment on elements."""
+        return _LOOP.run(self._door.comment(parents, text, **keys))
+
+    def version(self, element_id: str, keys: Document) -> Any:
+        """Make a new version of an element; `keys` hold its `file`."""
+        return _LOOP.run(self._door.version(element_id, keys))
+
+    def list_up(self, source: str, target: str, count: int) -> list[dict[str, Any]]:
+        """The next elements that a site is to send to another."""
+        return _LOOP.run(self._door.list_up(source, target, count))
+
+    def list_down(self, source: str, target: str, count: int) -> list[dict[str, Any]]:
+        """The next elements that a site is to fetch from another."""
+        return _LOOP.run(self._door.list_down(source, target, count))
+
+    def sites(self) -> list[dict[str, Any]]:
+        """Every site, with its colour and what waits for it."""
+        return _LOOP.run(self._door.sites())
+
+    def ask(self, method: str, path: str, *, again: bool = False, **more: Any) -> Any:
+        """Any other route: its JSON. `again` says that the request may be repeated."""
+        return _LOOP.run(self._door.ask(method, path, again=again, **more))
+
+    def close(self) -> None:
+        """Close the connections."""
+        _LOOP.run(self._door.aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

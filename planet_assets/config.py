@@ -28,6 +28,7 @@ from planet_assets.exceptions import KeyMissing, Misused
 from planet_assets.model.quota import Budget
 from planet_assets.model.tariff import Tariff
 from planet_assets.planet.auth import PlanetAuth
+from planet_assets.sites import tokens
 
 PREFIX = "PLANET_ASSETS__"
 API_URL = "https://api.planet.com"
@@ -246,6 +247,16 @@ def library_address(settings: Settings) -> str:
     """Where the library lies: argument, `PLANET_ASSETS_LIBRARY`, or the user's data folder."""
     named = settings.library or os.environ.get("PLANET_ASSETS_LIBRARY")
     return named or str(platformdirs.user_data_path("planet-assets") / "library.db")
+
+
+def tracker_token(address: str) -> str | None:
+    """What a tracker knows us by: `PLANET_ASSETS_TRACKER_TOKEN` at `PLANET_ASSETS_TRACKER`, or what sign-in kept."""
+    return tokens.find(tracker_tokens(), address, *map(os.environ.get, tokens.VARIABLES))
+
+
+def tracker_tokens() -> Path:
+    """Where tokens of trackers are kept."""
+    return config_path().with_name("trackers.json")
 
 
 def find_auth(key: str | PlanetAuth | None = None) -> PlanetAuth:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from planet_assets import config
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import exporting, holdings
 from planet_assets.flow import publish as publishing
@@ -152,7 +154,8 @@ class Holdings:
         with working() as owner:
             made = [publishing.seal_scene(self.library, one, by=owner, clock=self.clock) for one in ids]
             wanted = made if ids else bundles.outstanding(self.library, site.id)
-            return publishing.ship(self.library, site, wanted, owner=owner, clock=self.clock)
+            with closing(publishing.depot_of(site, config.tracker_token)) as depot:
+                return publishing.ship(self.library, site, wanted, owner=owner, clock=self.clock, depot=depot)
 
     def remove(self, what: Iterable[str | Path], *, dry_run: bool = False) -> list[Path]:
         """Delete held files, by path or scene; jobs and charges stay, and a plan that fetches them again says so.

@@ -1,7 +1,8 @@
-"""The commands `publish` and `site`: held scenes, whole, to other places. None needs a key."""
+"""The commands `publish` and `site`: held scenes, whole, to other places and from them. None needs a key."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,8 @@ from planet_assets.cli.output import Face
 
 if TYPE_CHECKING:
     from planet_assets.model.bundle import Published, Site
+
+NOTHING = "Nothing is outstanding."
 
 
 @click.command(cls=Command)
@@ -31,7 +34,7 @@ def publish(scenes: tuple[str, ...], to: str) -> int:
         ended = held.publish(scenes, to=to)
     if ended:
         face.say(LICENCE)
-    face.show([_document(one) for one in ended], lambda: "\n".join(map(_line, ended)) or "Nothing is outstanding.")
+    face.show([published_document(one) for one in ended], lambda: "\n".join(map(published_line, ended)) or NOTHING)
     states = [one.state for one in ended]
     if "failed" in states:
         return Code.PARTLY if any("ready" in state for state in states) else Code.ERROR
@@ -40,7 +43,7 @@ def publish(scenes: tuple[str, ...], to: str) -> int:
 
 @click.group(cls=Group)
 def site() -> None:
-    """Places that bundles are shipped to: folders and object stores."""
+    """Places that bundles are at: folders, object stores and other trackers."""
 
 
 @site.command()
@@ -48,7 +51,7 @@ def site() -> None:
 @click.argument("address")
 @click.option("--option", "options", multiple=True, metavar="A=B", help="How a store is reached: endpoint=...")
 def add(name: str, address: str, options: tuple[str, ...]) -> int:
-    """Name a place: a folder, or s3://bucket/prefix. Credentials stay in the environment."""
+    """Name a place: a folder, s3://bucket/prefix, or a tracker's https://HOST. Credentials stay where they are."""
     from planet_assets.flow.publish import depot_of, read_address
     from planet_assets.library import bundles
 
@@ -58,7 +61,7 @@ def add(name: str, address: str, options: tuple[str, ...]) -> int:
     face, where = Face.current(), read_address(address, told)
     with open_library() as library:
         made = bundles.add_site(library, name, where, told)
-    depot_of(made)
+    depot_of(made).close()
     face.show(_site_document(made), lambda: f"{made.name}: {made.address}")
     return Code.OK
 
@@ -76,11 +79,55 @@ def list_sites() -> int:
     return Code.OK
 
 
+@site.command()
+@click.argument("to", metavar="SITE")
+@click.option("--all", "everything", is_flag=True, help="All bundles that are held here, not only what is outstanding.")
+def push(to: str, everything: bool) -> int:
+    """Bring bundles to a site: what was interrupted goes on, and becomes visible there when it is whole."""
+    return _one_pass(pulls=(), pushes=(to,), into=None, everything=everything)
+
+
+@site.command()
+@click.argument("source", metavar="SITE")
+@click.option("--into", required=True, metavar="SITE", help="A folder site of this machine.")
+def pull(source: str, into: str) -> int:
+    """Fetch the bundles that a site has and the library does not; resumed, compared, visible when whole."""
+    return _one_pass(pulls=(source,), pushes=(), into=into, everything=False)
+
+
+@site.command()
+@click.option("--from", "pulls", multiple=True, metavar="SITE", help="Fetch from here.")
+@click.option("--into", metavar="SITE", help="The folder site that is fetched into.")
+@click.option("--to", "pushes", multiple=True, metavar="SITE", help="Bring everything that is held here there.")
+@click.option("--every", "every_s", default=30.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds.")
+@click.option("--once", is_flag=True, help="One pass, then end.")
+def agent(pulls: tuple[str, ...], into: str | None, pushes: tuple[str, ...], every_s: float, once: bool) -> int:
+    """Keep sites alike until SIGTERM or Ctrl-C: fetch, then bring, again and again; killed anywhere, it goes on.
+
+    Without --to, it works on what is outstanding for any site.
+    """
+    if not once:
+        from planet_assets.cli.agents import run_agent
+
+        return run_agent(Face.current(), pulls=pulls, pushes=pushes, into=into, every_s=every_s)
+    return _one_pass(pulls=pulls, pushes=pushes, into=into, everything=True)
+
+
+def _one_pass(*, pulls: Sequence[str], pushes: Sequence[str], into: str | None, everything: bool) -> int:
+    from planet_assets.cli.agents import run_once
+
+    done = run_once(Face.current(), pulls=pulls, pushes=pushes, into=into, everything=everything)
+    if done.is_good:
+        return Code.OK
+    return Code.PARTLY if any("ready" in one.state for one in done.ended) else Code.TRY_LATER
+
+
 def _site_document(one: Site) -> dict[str, Any]:
     return {"name": one.name, "address": one.address, "options": dict(one.options)}
 
 
-def _document(one: Published) -> dict[str, Any]:
+def published_document(one: Published) -> dict[str, Any]:
+    """How a shipment ended, for programs."""
     return {
         "bundle": one.bundle.name,
         "revision": one.bundle.revision,
@@ -93,6 +140,7 @@ def _document(one: Published) -> dict[str, Any]:
     }
 
 
-def _line(one: Published) -> str:
+def published_line(one: Published) -> str:
+    """The same in words."""
     count = len(one.bundle.components)
     return f"{one.bundle.name}: {one.state}" + (f", {count} files, {one.address}" if one.address else f". {one.error}")

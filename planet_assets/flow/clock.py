@@ -7,6 +7,11 @@ import time
 from datetime import UTC, datetime, timedelta
 
 
+def pause(seconds: float) -> None:
+    """Let a thread wait."""
+    time.sleep(max(0.0, seconds))
+
+
 class RealClock:
     """The computer's time."""
 

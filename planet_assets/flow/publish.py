@@ -7,11 +7,13 @@ one step at the site, and only then it is recorded as ready. Every step does not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
 from planet_assets.exceptions import AssetError, Corrupt, DiskProblem, LibraryLocked, Misused
+from planet_assets.flow.clock import pause
 from planet_assets.library import bundles, copies
 from planet_assets.library.engine import Library
 from planet_assets.model.bundle import Bundle, Component, Published, Site
@@ -20,7 +22,11 @@ from planet_assets.rules import sealing
 
 
 class Depot(Protocol):
-    """A place that takes bundles."""
+    """A place that takes bundles, and gives them."""
+
+    def close(self) -> None:
+        """Give back what is open."""
+        ...
 
     def address_of(self, bundle: Bundle) -> str:
         """Where a bundle is visible once it is ready."""
@@ -38,9 +44,21 @@ class Depot(Protocol):
         """Make it visible in one step; nothing is done when it is."""
         ...
 
+    def found(self) -> Iterator[Bundle]:
+        """Every bundle that is visible there."""
+        ...
 
-def depot_of(site: Site) -> Depot:
+    def blocks(self, bundle: Bundle, component: Component, start: int) -> Iterator[bytes]:
+        """The bytes of a component from an offset on."""
+        ...
+
+
+def depot_of(site: Site, token_of: Callable[[str], str | None] = lambda address: None) -> Depot:
     """What stands behind a site's address.
+
+    Args:
+        site: the site.
+        token_of: what another tracker at an address knows us by.
 
     Raises:
         Misused: the address cannot be meant, or needs an extra.
@@ -49,6 +67,10 @@ def depot_of(site: Site) -> Depot:
         from planet_assets.sites.folder import Folder
 
         return Folder(Path(site.address))
+    if site.address.startswith(("http://", "https://")):
+        from planet_assets.sites.tracker import Tracker
+
+        return Tracker(site.address, token_of(site.address), pause=pause)
     from planet_assets.sites.objects import Objects
 
     return Objects(site.address, site.options)
@@ -68,6 +90,12 @@ def read_address(address: str, options: Mapping[str, str]) -> str:
         if options:
             raise Misused("A folder takes no options.", argument="option")
         return str(Path(address).expanduser().absolute())
+    if address.startswith(("http://", "https://")):
+        if options:
+            raise Misused("Another tracker takes no options.", argument="option")
+        from planet_assets.sites.addresses import checked_url
+
+        return checked_url(address, has_token=False)
     if "@" in address.split("://", 1)[1].split("/", 1)[0]:
         raise Misused("An address holds no password.", hint="Put it into the environment.", argument="address")
     return address.rstrip("/")
@@ -129,6 +157,7 @@ def ship(
     clock: Clock,
     depot: Depot | None = None,
     tell: Callable[[Published], None] = lambda done: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Published]:
     """Bring sealed bundles to a site, one after another; one that fails does not stop the rest.
 
@@ -140,13 +169,18 @@ def ship(
         clock: the time.
         depot: what stands behind the site.
         tell: told how each ended.
+        stop: asked before each; true leaves the rest outstanding.
     """
-    there = depot or depot_of(site)
+    if depot is None:
+        with closing(depot_of(site)) as made:
+            return ship(library, site, wanted, owner=owner, clock=clock, depot=made, tell=tell, stop=stop)
     for bundle in wanted:
         bundles.want(library, bundle.id, site.id, now=clock.now())
     ended = []
     for bundle in wanted:
-        done = _shipped(library, site, bundle, there, owner, clock)
+        if stop():
+            break
+        done = _shipped(library, site, bundle, depot, owner, clock)
         tell(done)
         ended.append(done)
     return ended
@@ -173,6 +207,9 @@ def _shipped(library: Library, site: Site, bundle: Bundle, depot: Depot, owner: 
     except AssetError as error:
         bundles.give_up(library, bundle.id, site.id, owner=owner, error=str(error))
         return ended("failed", str(error))
+    except BaseException:  # stopped: whoever comes next need not wait for the lease
+        bundles.give_up(library, bundle.id, site.id, owner=owner, error="")
+        raise
     return ended("ready" if first else "already ready")
 
 

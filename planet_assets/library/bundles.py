@@ -26,8 +26,8 @@ LEASE = timedelta(minutes=15)
 """How long a shipper may be silent; every component that arrives renews it."""
 
 WANTED, READY = "wanted", "ready"
-STORE = "store"
-"""Role of a site that bundles are shipped to."""
+STORE, PEER = "store", "peer"
+"""Roles: a site that bundles are shipped to from here, and one whose own agent brings them."""
 
 
 def open_one(library: Library, name: str, *, kind: str, by: str, now: datetime) -> Bundle:
@@ -50,7 +50,7 @@ def add(library: Library, bundle_id: str, more: Sequence[Component]) -> Bundle:
     """
     with library.write() as connection:
         alone(connection)
-        return _added(connection, _get(connection, bundle_id), more)
+        return _added(connection, whole(connection, bundle_id), more)
 
 
 def seal(library: Library, bundle_id: str, *, by: str, now: datetime) -> Bundle:
@@ -61,7 +61,7 @@ def seal(library: Library, bundle_id: str, *, by: str, now: datetime) -> Bundle:
     """
     with library.write() as connection:
         alone(connection)
-        return _sealed(connection, _get(connection, bundle_id), by=by, now=now)
+        return _sealed(connection, whole(connection, bundle_id), by=by, now=now)
 
 
 def assemble(
@@ -80,7 +80,7 @@ def assemble(
         latest = _latest(connection, name)
         if latest is not None and latest.sealed_at is not None and sealing.holds(latest, components):
             _paths(connection, latest, components)
-            return _get(connection, latest.id)
+            return whole(connection, latest.id)
         opened = _opened(connection, name, kind=kind, by=by, now=now)
         opened = _added(connection, opened, components)
         return _sealed(connection, opened, by=by, now=now)
@@ -93,10 +93,10 @@ def get(library: Library, bundle_id: str) -> Bundle:
         Misused: there is none of this id.
     """
     with library.read() as connection:
-        return _get(connection, bundle_id)
+        return whole(connection, bundle_id)
 
 
-def add_site(library: Library, name: str, address: str, options: Mapping[str, str]) -> Site:
+def add_site(library: Library, name: str, address: str, options: Mapping[str, str], *, role: str = STORE) -> Site:
     """Name a place; a name that is known gets the new address, unless something was shipped to the old one.
 
     Raises:
@@ -105,11 +105,13 @@ def add_site(library: Library, name: str, address: str, options: Mapping[str, st
     with library.write() as connection:
         alone(connection)
         row = connection.execute(sa.select(schema.site).where(schema.site.c.name == name)).mappings().one_or_none()
-        values = {"role": STORE, "address": address, "options": json.dumps(dict(options))}
+        values = {"role": role, "address": address, "options": json.dumps(dict(options))}
         if row is None:
             connection.execute(sa.insert(schema.site).values(name=name, **values))
-        elif row["role"] != STORE:
+        elif row["role"] not in (STORE, PEER):
             raise Misused(f"{name} is a folder the library holds files in.", hint="Choose another name.")
+        elif (row["role"], role) == (STORE, PEER):
+            raise Misused(f"Bundles are shipped to {name} from here.", hint="Choose another name.")
         else:
             used = sa.select(shipment.c.bundle_id).where(shipment.c.site_id == row["id"]).limit(1)
             if row["address"] != address and connection.execute(used).first() is not None:
@@ -117,12 +119,12 @@ def add_site(library: Library, name: str, address: str, options: Mapping[str, st
                     f"Bundles were shipped to {name} at {row['address']}.", hint="Give the new place another name."
                 )
             connection.execute(sa.update(schema.site).where(schema.site.c.id == row["id"]).values(**values))
-    return site_named(library, name)
+    return next(one for one in sites(library, role) if one.name == name)
 
 
-def sites(library: Library) -> list[Site]:
-    """Every place that bundles are shipped to, by name."""
-    query = sa.select(schema.site).where(schema.site.c.role == STORE).order_by(schema.site.c.name)
+def sites(library: Library, *roles: str) -> list[Site]:
+    """Every place of some roles, by name; without a role, those that bundles are shipped to."""
+    query = sa.select(schema.site).where(schema.site.c.role.in_(roles or (STORE,))).order_by(schema.site.c.name)
     with library.read() as connection:
         return [_site(row) for row in connection.execute(query).mappings()]
 
@@ -146,7 +148,7 @@ def want(library: Library, bundle_id: str, site_id: int, *, now: datetime) -> No
         Misused: it is not sealed.
     """
     with library.write() as connection:
-        if _get(connection, bundle_id).sealed_at is None:
+        if whole(connection, bundle_id).sealed_at is None:
             raise Misused("The bundle is open; seal it first.")
         row = upsert(connection, shipment).values(
             bundle_id=bundle_id, site_id=site_id, state=WANTED, attempts=0, wanted_at=now
@@ -159,7 +161,7 @@ def outstanding(library: Library, site_id: int) -> list[Bundle]:
     query = sa.select(shipment.c.bundle_id).where(shipment.c.site_id == site_id, shipment.c.state != READY)
     with library.read() as connection:
         ids = connection.execute(query.order_by(shipment.c.wanted_at, shipment.c.bundle_id)).scalars().all()
-        return [_get(connection, one) for one in ids]
+        return [whole(connection, one) for one in ids]
 
 
 def is_ready(library: Library, bundle_id: str, site_id: int) -> bool:
@@ -218,7 +220,7 @@ def ready(library: Library, bundle_id: str, site_id: int, *, owner: str, now: da
     values = {"state": READY, "ready_at": now, "lease_owner": None, "lease_until": None, "error": None}
     with library.write() as connection:
         if connection.execute(sa.update(shipment).where(*mine, sealed, ~missing).values(values)).rowcount:
-            _event(connection, bundle_id, "ready", by=owner, now=now, site_id=site_id)
+            note(connection, bundle_id, "ready", by=owner, now=now, site_id=site_id)
             return True
         row = connection.execute(sa.select(shipment).where(*_of(bundle_id, site_id))).mappings().one()
         if row["state"] == READY:
@@ -256,8 +258,8 @@ def _opened(connection: sa.Connection, name: str, *, kind: str, by: str, now: da
         return latest
     made, revision = uuid.uuid4().hex, (latest.revision if latest else 0) + 1
     connection.execute(sa.insert(bundle).values(id=made, name=name, revision=revision, kind=kind, opened_at=now))
-    _event(connection, made, "opened", by=by, now=now)
-    return _get(connection, made)
+    note(connection, made, "opened", by=by, now=now)
+    return whole(connection, made)
 
 
 def _added(connection: sa.Connection, opened: Bundle, more: Sequence[Component]) -> Bundle:
@@ -273,7 +275,7 @@ def _added(connection: sa.Connection, opened: Bundle, more: Sequence[Component])
         }
         row = upsert(connection, component).values(bundle_id=opened.id, name=one.name, **known)
         connection.execute(row.on_conflict_do_update(index_elements=["bundle_id", "name"], set_=known))
-    return _get(connection, opened.id)
+    return whole(connection, opened.id)
 
 
 def _sealed(connection: sa.Connection, opened: Bundle, *, by: str, now: datetime) -> Bundle:
@@ -283,8 +285,8 @@ def _sealed(connection: sa.Connection, opened: Bundle, *, by: str, now: datetime
         raise Misused(f"{opened.name} has no components, so it cannot be sealed.")
     values = {"sealed_at": now, "seal": sealing.seal_of(opened.components)}
     connection.execute(sa.update(bundle).where(bundle.c.id == opened.id).values(values))
-    _event(connection, opened.id, "sealed", by=by, now=now)
-    return _get(connection, opened.id)
+    note(connection, opened.id, "sealed", by=by, now=now)
+    return whole(connection, opened.id)
 
 
 def _paths(connection: sa.Connection, known: Bundle, components: Sequence[Component]) -> None:
@@ -297,10 +299,15 @@ def _paths(connection: sa.Connection, known: Bundle, components: Sequence[Compon
 def _latest(connection: sa.Connection, name: str) -> Bundle | None:
     query = sa.select(bundle.c.id).where(bundle.c.name == name).order_by(bundle.c.revision.desc()).limit(1)
     found = connection.execute(query).scalar_one_or_none()
-    return None if found is None else _get(connection, found)
+    return None if found is None else whole(connection, found)
 
 
-def _get(connection: sa.Connection, bundle_id: str) -> Bundle:
+def whole(connection: sa.Connection, bundle_id: str) -> Bundle:
+    """A bundle with its components, in a transaction.
+
+    Raises:
+        Misused: there is none of this id.
+    """
     row = connection.execute(sa.select(bundle).where(bundle.c.id == bundle_id)).mappings().one_or_none()
     if row is None:
         raise Misused(f"There is no bundle {bundle_id}.")
@@ -328,7 +335,8 @@ def _of(bundle_id: str, site_id: int) -> tuple[sa.ColumnElement[bool], sa.Column
     return shipment.c.bundle_id == bundle_id, shipment.c.site_id == site_id
 
 
-def _event(
+def note(
     connection: sa.Connection, bundle_id: str, kind: str, *, by: str, now: datetime, site_id: int | None = None
 ) -> None:
+    """Add an event."""
     connection.execute(sa.insert(bundle_event).values(at=now, bundle_id=bundle_id, site_id=site_id, kind=kind, by=by))

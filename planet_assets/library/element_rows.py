@@ -8,36 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from planet_assets.library.engine import Library, upsert
+from planet_assets.library import standings
+from planet_assets.library.engine import upsert
+from planet_assets.library.standings import turn
 from planet_assets.library.team_schema import element, element_event, element_key
 from planet_assets.model.element import Element
 from planet_assets.rules import elements as rules
 
-TURN = 7211003
-"""PostgreSQL's advisory lock for who changes elements."""
 CHUNK = 2000
 """How many ids one statement names."""
-
-
-@contextmanager
-def turn(library: Library) -> Iterator[sa.Connection]:
-    """One transaction that changes elements, and no other beside it."""
-    with library.write() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN)))
-        yield connection
 
 
 def fetch(connection: sa.Connection, ids: Iterable[str], *, now: datetime) -> dict[str, Element]:
     """Elements by id; those that are gone are left out."""
     found: dict[str, Element] = {}
-    for some in chunks(sorted(set(ids))):
+    for some in chunks(rules.possible(ids)):
         query = sa.select(element).where(element.c.id.in_(some), element.c.deleted_at.is_(None))
         found |= {row["id"]: read(row, now) for row in connection.execute(query).mappings()}
     return found
@@ -67,6 +57,7 @@ def insert(
         if revived is not None:
             made[row["id"]] = revived
     _index(connection, {one: new[one] for one in made})
+    standings.follow(connection, {one: new[one] for one in made}, now=now)
     _events(connection, [(verb, one, rev, new[one]) for one, rev in made.items()], by=by, now=now)
     return {
         row["id"]: Element(
@@ -115,7 +106,9 @@ def save(
         statement = sa.update(element).where(element.c.id == sa.bindparam("new_id"))
         connection.execute(statement.values(values | {"updated_at": sa.bindparam("at")}), rows)
         _unindex(connection, list(saved))
-        _index(connection, {one.id: one.document for one in saved.values()})
+        documents = {one.id: one.document for one in saved.values()}
+        _index(connection, documents)
+        standings.follow(connection, documents, now=now)
         _events(connection, events, by=by, now=now)
     return saved
 
@@ -126,7 +119,9 @@ def remove(connection: sa.Connection, gone: Sequence[Element], *, by: str, now: 
     for some in chunks([one.id for one in gone]):
         connection.execute(sa.update(element).where(element.c.id.in_(some)).values(values))
     _unindex(connection, [one.id for one in gone])
-    _events(connection, [("delete", one.id, one.rev + 1, {}) for one in gone], by=by, now=now)
+    standings.drop(connection, [one.id for one in gone])
+    whose = {one.id: {"author": one.document.get("author")} for one in gone}
+    _events(connection, [("delete", one.id, one.rev + 1, whose[one.id]) for one in gone], by=by, now=now)
 
 
 def set_locks(
@@ -240,3 +235,16 @@ def _events(
     ]
     for some in chunks(rows):
         connection.execute(sa.insert(element_event), list(some))
+
+
+__all__ = [
+    "chunks",
+    "difference",
+    "fetch",
+    "insert",
+    "read",
+    "remove",
+    "save",
+    "set_locks",
+    "turn",
+]

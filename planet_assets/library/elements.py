@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,9 +16,11 @@ import sqlalchemy as sa
 
 from planet_assets.exceptions import Changed, Conflict
 from planet_assets.library import element_rows as rows
+from planet_assets.library import standings
 from planet_assets.library.engine import Library, lease_time
 from planet_assets.model.element import Element
 from planet_assets.rules import elements as rules
+from planet_assets.rules.destinations import is_file, without_shown
 from planet_assets.rules.permissions import is_author
 
 LEASE = timedelta(hours=8)
@@ -44,6 +47,8 @@ def read(library: Library, ids: Sequence[str], *, now: datetime, seen_by: str | 
     """Elements by id; None for each that is not there."""
     with library.read() as connection:
         found = rows.fetch(connection, ids, now=lease_time(connection, now))
+        stands = standings.shown(connection, [one for one in found if is_file(one)])
+    found |= {one: replace(found[one], shown=keys) for one, keys in stands.items()}
     return [visible(found.get(one), seen_by) for one in ids]
 
 
@@ -187,7 +192,8 @@ def named(document: Mapping[str, Any], *, by: str, now: datetime) -> tuple[str, 
     if given is not None and not isinstance(given, str):
         rules.checked_id(given)
     element_id = rules.new_id(now, chance) if is_new(document) else rules.with_ulid(str(given), now, chance)
-    kept = {key: value for key, value in document.items() if key not in ("_id", "lock") and value is not None}
+    told = without_shown(document)
+    kept = {key: value for key, value in told.items() if key not in ("_id", "lock") and value is not None}
     kept.setdefault("author", by)
     kept.setdefault("time", int(now.timestamp() * 1000))
     return rules.checked_id(element_id), kept
@@ -245,7 +251,7 @@ def _update(
     for change in changes:
         one = str(change["_id"])
         if one in documents:
-            kept = {key: value for key, value in change.items() if key not in ("_id", "lock")}
+            kept = {key: value for key, value in without_shown(change).items() if key not in ("_id", "lock")}
             documents[one] = rules.merged(documents[one], kept)
     changed = [(each, documents[one]) for one, each in held.items() if documents[one] != each.document]
     return dict(held) | rows.save(connection, changed, by=by, verb="update", now=now)

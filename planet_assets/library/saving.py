@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.exceptions import DiskProblem, LibraryLocked, Misused
-from planet_assets.library import ground, schema
+from planet_assets.library import ground, merging, schema
 from planet_assets.library.engine import Library, alone, is_dead, upsert
 
 
@@ -121,11 +121,13 @@ def _merged(library: Library, other: Library) -> dict[str, int]:
         counts["item"] = _newer(connection, schema.item, rows["item"], "seen_at")
         counts["listed"] = _newer(connection, schema.listed, rows["listed"], "changed_at")
         counts["quota"] = _newer(connection, schema.quota, rows["quota"], "as_of")
-        counts["copy"] = _copies(connection, rows["site"], rows["copy"])
+        number = merging.sites(connection, rows["site"])
+        counts["copy"] = _copies(connection, number, rows["copy"])
         counts["job"] = _jobs(connection, rows["job"])
         counts["event"] = _absent(connection, schema.event, rows["event"], lambda row: (row["job_id"], row["revision"]))
         counts["ground"] = ground.merge(connection, rows["ground"])
         counts["ledger"] = _ledger(connection, rows["ledger"])
+        counts |= merging.bundles(connection, rows, number)
     return counts
 
 
@@ -148,11 +150,8 @@ def _newer(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]
     return new
 
 
-def _copies(connection: sa.Connection, sites: list[dict[str, Any]], rows: list[dict[str, Any]]) -> int:
-    """Sites have other numbers in another library; their names are the same."""
-    _absent(connection, schema.site, sites, lambda row: row["name"], serial="id")
-    ours = {row.name: row.id for row in connection.execute(sa.select(schema.site.c.name, schema.site.c.id))}
-    number = {site["id"]: ours[site["name"]] for site in sites}
+def _copies(connection: sa.Connection, number: Mapping[int, int], rows: list[dict[str, Any]]) -> int:
+    """Copies with the numbers that their sites have here."""
     return _newer(connection, schema.copy, [{**row, "site_id": number[row["site_id"]]} for row in rows], "recorded_at")
 
 

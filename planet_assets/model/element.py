@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -28,10 +28,12 @@ class Element:
     """Who is editing it; None when nobody is, or the lease has run out."""
     lock_until: datetime | None = None
     """Until when that one has it."""
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    """How it stands at sites, as keys: `synced_<site>` and so on; they are kept elsewhere."""
 
     def as_dict(self) -> dict[str, Any]:
         """As the other tracker shows it: one object, with `_id`, and `lock` when somebody is editing it."""
-        shown = {"_id": self.id, **self.document}
+        shown = {"_id": self.id, **self.document, **self.shown}
         if self.lock_owner is not None:
             shown["lock"] = self.lock_owner
         return shown

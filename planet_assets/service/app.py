@@ -14,6 +14,7 @@ from planet_assets.flow.clock import RealClock
 from planet_assets.library.engine import Library
 from planet_assets.service import answers, metrics
 from planet_assets.service.guard import Guard
+from planet_assets.service.live_socket import Sockets
 from planet_assets.service.options import ServiceOptions
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ ROUTES = (
     "live",
     "metrics",
     "page",
+    "routes_upload",
+    "routes_v1",
+    "routes_bundles",
+    "routes_sites",
+    "routes_assets",
 )
 """Files of this folder with a `router`, in the order in which they are asked."""
 
@@ -76,6 +82,7 @@ def build(
     for name in ROUTES:
         app.include_router(import_module(f"planet_assets.service.{name}").router)
     app.add_api_route("/health", health, methods=["GET"], tags=["service"])
+    app.add_middleware(Sockets, state=app.state)
     app.add_middleware(Guard, options=options)
     metrics.install(app)
     return app

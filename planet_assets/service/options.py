@@ -29,6 +29,8 @@ class ServiceOptions:
     """Seconds after which a client that sends nothing of what it announced is let go."""
     files: Path | None = None
     """Folder of the files that people upload; None to take none."""
+    site: str = "hub"
+    """Name of the site that the folder of files is."""
     create_returns_ids: bool = False
     """True for a reply to create as the later tracker gives it: ids, not elements."""
     created_first: bool = False

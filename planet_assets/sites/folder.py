@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from planet_assets.exceptions import Corrupt, DiskProblem
+from planet_assets.exceptions import Corrupt, DiskProblem, Misused
 from planet_assets.model.bundle import Bundle, Component
 from planet_assets.rules import sealing
 
@@ -21,6 +22,9 @@ class Folder:
     def __init__(self, root: Path) -> None:
         """Touch nothing yet."""
         self.root = root
+
+    def close(self) -> None:
+        """Nothing is open between calls."""
 
     def address_of(self, bundle: Bundle) -> str:
         """Where a bundle is visible once it is ready."""
@@ -88,6 +92,52 @@ class Folder:
         except OSError as error:
             if not self.is_visible(bundle):  # else another shipper was quicker
                 raise DiskProblem(f"{final} cannot be made: {error.strerror}.") from None
+
+    def gathered(self, bundle: Bundle, name: str) -> Path:
+        """Where a component waits that has come whole."""
+        return self._gathering(bundle) / name
+
+    def placed(self, bundle: Bundle, name: str) -> Path:
+        """Where a component of a visible bundle lies."""
+        return self._final(bundle) / name
+
+    def part(self, bundle: Bundle, name: str) -> Path:
+        """Where a component lies of which bytes are missing yet."""
+        return self._gathering(bundle) / f".{name}.part"
+
+    def found(self) -> Iterator[Bundle]:
+        """Every bundle that is visible here, by name; what is no bundle is passed over.
+
+        Raises:
+            DiskProblem: the folder cannot be read.
+        """
+        try:
+            names = sorted(path.name for path in self.root.iterdir() if not path.name.startswith("."))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DiskProblem(f"{self.root} cannot be read: {error.strerror}.") from None
+        for name in names:
+            with suppress(OSError, Misused):
+                manifest = (self.root / name / sealing.MANIFEST).read_bytes()
+                told = sealing.read_manifest(manifest)
+                if sealing.folder_of(told) == name:
+                    yield told
+
+    def blocks(self, bundle: Bundle, component: Component, start: int) -> Iterator[bytes]:
+        """The bytes of a component from an offset on.
+
+        Raises:
+            DiskProblem: it cannot be read.
+        """
+        path = self._final(bundle) / component.name
+        try:
+            with path.open("rb") as body:
+                body.seek(start)
+                while block := body.read(_BLOCK_BYTES):
+                    yield block
+        except OSError as error:
+            raise DiskProblem(f"{path} cannot be read: {error.strerror}.") from None
 
     def _final(self, bundle: Bundle) -> Path:
         return self.root / sealing.folder_of(bundle)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from planet_assets.exceptions import Corrupt, DiskProblem, Misused, NetworkError, NotAllowed
+from planet_assets.exceptions import Corrupt, DiskProblem, Gone, Misused, NetworkError, NotAllowed
 from planet_assets.model.bundle import Bundle, Component
 from planet_assets.rules import sealing
 
@@ -47,6 +48,9 @@ class Objects:
             raise Misused(
                 f"The store {self.address} cannot be meant: {_first_line(error)}", argument="address"
             ) from None
+
+    def close(self) -> None:
+        """Nothing is open between calls."""
 
     def address_of(self, bundle: Bundle) -> str:
         """Where a bundle is visible once it is ready."""
@@ -113,6 +117,38 @@ class Objects:
         if not self.is_visible(bundle) and not self._asked("put", self._manifest_key(bundle), self._manifest(bundle)):
             self.is_visible(bundle)  # another shipper was quicker; it must be the same
 
+    def found(self) -> Iterator[Bundle]:
+        """Every bundle that is visible there, by name; what is no bundle is passed over.
+
+        Raises:
+            NetworkError: the store does not answer.
+        """
+        listed = self._asked("list_with_delimiter", "") or {"common_prefixes": []}
+        for name in sorted(one.strip("/").rsplit("/", 1)[-1] for one in listed["common_prefixes"]):
+            data = self._read(f"{name}/{sealing.MANIFEST}")
+            with suppress(Misused):
+                if data is not None and sealing.folder_of(told := sealing.read_manifest(data)) == name:
+                    yield told
+
+    def blocks(self, bundle: Bundle, component: Component, start: int) -> Iterator[bytes]:
+        """The bytes of a component from an offset on.
+
+        Raises:
+            Gone: it is not there.
+            NetworkError: the store does not answer.
+        """
+        if start >= component.size_bytes:
+            return
+        found = self._asked(
+            "get", self._key(bundle, component), options={"range": {"offset": start}} if start else None
+        )
+        if found is None:
+            raise Gone(f"{component.name} of {bundle.name} is not at {self.address}.")
+        try:
+            yield from map(bytes, found)
+        except Exception as error:  # noqa: BLE001  each kind of store has errors of its own
+            raise NetworkError(f"{self.address} broke off: {_first_line(error)}", hint="Try again.") from None
+
     def _manifest(self, bundle: Bundle) -> bytes:
         """The manifest, saying of each component which object it is."""
         document = json.loads(sealing.manifest(bundle))
@@ -140,7 +176,7 @@ class Objects:
         found = self._asked("get", key)
         return None if found is None else bytes(found.bytes())
 
-    def _asked(self, verb: str, key: str, data: Any = None) -> Any:
+    def _asked(self, verb: str, key: str, data: Any = None, *, options: Any = None) -> Any:
         """One request; None for what is not there, and for a put where something is.
 
         Raises:
@@ -153,6 +189,8 @@ class Objects:
             if verb == "put":
                 mode = "create" if isinstance(data, bytes) else "overwrite"
                 return self._api.put(self._store, key, data, mode=mode)
+            if options is not None:
+                return self._api.get(self._store, key, options=options)
             return getattr(self._api, verb)(self._store, key)
         except (FileNotFoundError, NotFoundError, AlreadyExistsError):
             return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +63,24 @@ def made() -> str | None:
             return f"the venv of foreign clients cannot be made: {ended.stderr.strip()[-500:]}"
     done.write_text(PINS.read_text())
     return None
+
+
+@pytest.fixture(scope="module")
+def endpoint(outside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an S3 store that runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("moto") / "log").open("w")
+    server = subprocess.Popen([outside / "moto_server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            httpx.get(url, trust_env=False)
+            break
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    yield url
+    server.kill()
+    server.wait()
+    log.close()

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -42,26 +41,6 @@ with working() as owner:
     ended = publish.ship(library, site, bundles.outstanding(library, site.id), owner=owner, clock=RealClock())
 print(*(one.state for one in ended))
 """
-
-
-@pytest.fixture(scope="module")
-def endpoint(outside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("moto") / "log").open("w")
-    server = subprocess.Popen([outside / "moto_server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            httpx.get(url, trust_env=False)
-            break
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    yield url
-    server.kill()
-    server.wait()
-    log.close()
 
 
 @pytest.fixture

@@ -1,0 +1,168 @@
+"""Sites over HTTP: which there are and how they stand, what waits for whom, and the words of their agents.
+
+A site's name may hold slashes, so it is given in the query or the body and not in the path.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from planet_assets.exceptions import Misused
+from planet_assets.library import bundles, standings
+from planet_assets.library.engine import Library
+from planet_assets.model.people import Caller
+from planet_assets.model.standing import SiteCount
+from planet_assets.rules.destinations import GREEN, OTHER, RED, YELLOW, checked_site
+from planet_assets.rules.permissions import is_author, sees_all
+from planet_assets.service.access import needs
+from planet_assets.service.answers import Json
+from planet_assets.service.bodies import json_body
+
+router = APIRouter(default_response_class=Json)
+
+Reader = Annotated[Caller, Depends(needs("read"))]
+Sender = Annotated[Caller, Depends(needs("upload"))]
+Editor = Annotated[Caller, Depends(needs("update"))]
+Body = Annotated[Any, Depends(json_body)]
+Site = Annotated[str, Query(min_length=1, max_length=64)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+ALIVE = timedelta(minutes=3)
+"""An agent that was heard of so long ago still counts as alive."""
+SCHEMES = ("", "http", "https", "s3", "gs", "az")
+SAID = ("status", "agent", "version", "started_at", "note")
+"""What an agent may say of itself."""
+
+
+@router.get("/v1/sites", tags=["sites"])
+def list_sites(request: Request, caller: Reader) -> Response:
+    """Every site: its colour, what waits for it, what failed, and when its agent was heard of."""
+    library: Library = request.app.state.library
+    now: datetime = request.app.state.clock.now()
+    counts, beats = standings.counts(library), standings.beats(library)
+    known = {one.name: one for one in bundles.sites(library, bundles.STORE, bundles.PEER)}
+    found = []
+    for name in sorted({*counts, *beats, *known}):
+        site = known.get(name)
+        outstanding = len(bundles.outstanding(library, site.id)) if site else 0
+        count = counts.get(name, SiteCount(site=name))
+        beat = beats.get(name)
+        heard = datetime.fromisoformat(beat["at"]) if beat else None
+        found.append(
+            {
+                "name": name,
+                "address": _shown(site.address) if site else None,
+                "colour": RED if count.failed else YELLOW if count.wanted or outstanding else GREEN,
+                "wanted": count.wanted,
+                "failed": count.failed,
+                "present": count.present,
+                "bundles_outstanding": outstanding,
+                "heartbeat": beat,
+                "is_alive": heard is not None and heard > now - ALIVE and (beat or {}).get("status") != "off",
+            }
+        )
+    return Json({"sites": found})
+
+
+@router.post("/v1/sites", tags=["sites"])
+def add_site(request: Request, caller: Editor, body: Body) -> Response:
+    """Name a site; what goes everywhere is wanted there from now on. Nothing is asked of its address by the tracker."""
+    library: Library = request.app.state.library
+    name, address = checked_site(_text(body, "name")), _text(body, "address", "")
+    parts = urlsplit(address) if "://" in address else urlsplit("")
+    if parts.scheme not in SCHEMES or "@" in parts.netloc or len(address) > 1000 or "\0" in address:
+        raise Misused("An address is a folder, https://..., s3://..., gs://... or az://..., without a password.")
+    made = bundles.add_site(library, name, address, {}, role=bundles.PEER)
+    standings.refresh(library, now=request.app.state.clock.now())
+    return Json({"name": made.name, "address": _shown(made.address)}, 201)
+
+
+@router.get("/v1/sites/waiting", tags=["sites"])
+def list_waiting(
+    request: Request, caller: Reader, target: Site, source: str | None = None, limit: Limit = 100
+) -> Response:
+    """Elements that are to come to a site and nobody brings: by priority, then the oldest wish first."""
+    return Json({"elements": _waiting(request, caller, target, source or None, limit)})
+
+
+@router.get("/api/listup/{source}/{target}/{count}", tags=["tracker"])
+@router.get("/api/listup/{source}/{target}/{count}/", include_in_schema=False)
+def listup(request: Request, caller: Reader, source: str, target: str, count: int) -> Response:
+    """The next elements that a site is to send to another."""
+    return Json(_waiting(request, caller, target, source, count))
+
+
+@router.get("/api/listdown/{source}/{target}/{count}", tags=["tracker"])
+@router.get("/api/listdown/{source}/{target}/{count}/", include_in_schema=False)
+def listdown(request: Request, caller: Reader, source: str, target: str, count: int) -> Response:
+    """The next elements that a site is to fetch from another."""
+    return Json(_waiting(request, caller, target, source, count))
+
+
+@router.post("/v1/sites/claim", tags=["sites"])
+def claim(request: Request, caller: Sender, body: Body) -> Response:
+    """Take an element for one agent alone, or renew that; `claimed` is false when another one has it."""
+    state, (element, site, owner) = request.app.state, _whose(body, caller)
+    return Json({"claimed": standings.claim(state.library, element, site, owner=owner, now=state.clock.now())})
+
+
+@router.post("/v1/sites/outcome", tags=["sites"])
+def outcome(request: Request, caller: Sender, body: Body) -> Response:
+    """Say how it went with an element one had claimed: arrived, failed or given_back."""
+    state, (element, site, owner) = request.app.state, _whose(body, caller)
+    how, now = _text(body, "outcome"), state.clock.now()
+    if how == "arrived":
+        return Json({"is_newest": standings.arrived(state.library, element, site, owner=owner, now=now)})
+    if how == "failed":
+        code = body.get("code", OTHER)
+        code = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**6 else OTHER
+        error = _text(body, "error", "failed")
+        standings.failed(state.library, element, site, owner=owner, error=error, code=code, now=now)
+    elif how == "given_back":
+        standings.give_back(state.library, element, site, owner=owner)
+    else:
+        raise Misused("An outcome is arrived, failed or given_back.")
+    return Json({"is_newest": False})
+
+
+@router.post("/v1/sites/heartbeat", tags=["sites"])
+def heartbeat(request: Request, caller: Sender, body: Body) -> Response:
+    """Say that a site's agent lives."""
+    state, site = request.app.state, checked_site(_text(body, "site"))
+    said = {key: _text(body, key)[:200] for key in SAID if isinstance(body, dict) and key in body}
+    standings.beat(state.library, site, {**said, "by": caller.name}, now=state.clock.now())
+    return Json({"site": site})
+
+
+def _waiting(request: Request, caller: Caller, target: str, source: str | None, count: int) -> list[dict[str, Any]]:
+    state = request.app.state
+    if not 0 <= count <= standings.MOST:
+        raise Misused(f"How many is a number up to {standings.MOST}.")
+    places = [checked_site(one) for one in (target, source) if one is not None]
+    ids = standings.waiting(state.library, places[0], source=source, limit=count, now=state.clock.now())
+    found = standings.documents(state.library, ids)
+    if sees_all(caller, author_mode=state.options.author_mode):
+        return found
+    return [one for one in found if is_author(caller.name, one)]
+
+
+def _whose(body: Any, caller: Caller) -> tuple[str, str, str]:
+    agent = _text(body, "agent", "agent")[:200]
+    return _text(body, "element"), checked_site(_text(body, "site")), f"{caller.name}/{agent}"
+
+
+def _text(body: Any, key: str, default: str | None = None) -> str:
+    value = body.get(key, default) if isinstance(body, dict) else None
+    if not isinstance(value, str) or "\0" in value:
+        raise Misused(f"{key} is missing or no text.", argument=key)
+    return value
+
+
+def _shown(address: str) -> str:
+    """A folder's path is the business of its own machine."""
+    return address if "://" in address else ""
