@@ -48,6 +48,7 @@ COMMANDS = {
     "config": ("setup_cmds:config", "Write or show the settings."),
     "doctor": ("doctor_cmds:doctor", "Test every hop from the key to the disk."),
     "serve": ("tracker_cmds:serve", "The library for a team: elements, people, plans and a page, over HTTP."),
+    "tracker": ("element_cmds:tracker", "Ask a team's tracker: create, find, change, lock, publish, comment."),
     "people": ("people_cmds:people", "Who may sign in to the tracker, and what each may do."),
     "sandbox": ("serve_cmds:sandbox", "A local Planet to try things on."),
 }

@@ -135,6 +135,13 @@ def listed(
         return [_approval(row) for row in connection.execute(query).mappings()]
 
 
+def counts(library: Library) -> dict[str, int]:
+    """How many plans were put, by state."""
+    query = sa.select(approval.c.state, sa.func.count()).group_by(approval.c.state)
+    with library.read() as connection:
+        return {str(state): int(number) for state, number in connection.execute(query)}
+
+
 def spent_km2(library: Library, now: datetime) -> dict[str, float]:
     """Budget's name -> what is spent, held or approved in the month."""
     with library.read() as connection:

@@ -27,7 +27,7 @@ CHUNK = 2000
 def fetch(connection: sa.Connection, ids: Iterable[str], *, now: datetime) -> dict[str, Element]:
     """Elements by id; those that are gone are left out."""
     found: dict[str, Element] = {}
-    for some in chunks(sorted(set(ids))):
+    for some in chunks(rules.possible(ids)):
         query = sa.select(element).where(element.c.id.in_(some), element.c.deleted_at.is_(None))
         found |= {row["id"]: read(row, now) for row in connection.execute(query).mappings()}
     return found
@@ -120,7 +120,8 @@ def remove(connection: sa.Connection, gone: Sequence[Element], *, by: str, now: 
         connection.execute(sa.update(element).where(element.c.id.in_(some)).values(values))
     _unindex(connection, [one.id for one in gone])
     standings.drop(connection, [one.id for one in gone])
-    _events(connection, [("delete", one.id, one.rev + 1, {}) for one in gone], by=by, now=now)
+    whose = {one.id: {"author": one.document.get("author")} for one in gone}
+    _events(connection, [("delete", one.id, one.rev + 1, whose[one.id]) for one in gone], by=by, now=now)
 
 
 def set_locks(

@@ -7,8 +7,11 @@ beyond it waits, and an editor decides.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+
+from shapely import make_valid, union_all
+from shapely.geometry.base import BaseGeometry
 
 from planet_assets.exceptions import Misused
 from planet_assets.model.approval import TeamRule
@@ -66,6 +69,18 @@ def why_wait(
             kind, _, whose = name.partition(":")
             reasons.append(f"The budget of {kind} {whose} leaves {left_km2:,.2f} km² this month.")
     return tuple(reasons)
+
+
+def covered_share(region: BaseGeometry, footprints: Sequence[BaseGeometry]) -> float:
+    """Share of a region that footprints cover, 0 to 1; NaN where there is no area.
+
+    Shapes are lon/lat degrees; a degree is shorter in the north of a region than in its south, which is let pass here.
+    """
+    whole = make_valid(region)
+    if not whole.area > 0:
+        return math.nan
+    ground = union_all([make_valid(one) for one in footprints])
+    return float(min(1.0, whole.intersection(ground).area / whole.area))
 
 
 def checked_rule(rule: TeamRule) -> TeamRule:

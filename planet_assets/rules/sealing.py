@@ -102,8 +102,10 @@ def described(told: object) -> Bundle:
     seal = told.get("seal")
     if not isinstance(name, str) or not isinstance(kind, str) or not isinstance(seal, str | None):
         raise Misused("Name, kind and seal of a bundle are text.")
-    if not isinstance(revision, int) or isinstance(revision, bool) or not 1 <= revision < 2**31 or len(kind) > 100:
+    if not isinstance(revision, int) or isinstance(revision, bool) or not 1 <= revision < 2**31:
         raise Misused("A bundle's revision is a number from 1 on.")
+    if len(kind) > 100 or not kind.isprintable():
+        raise Misused("What kind a bundle is, is a short text.")
     checked_name(name, "name")
     components = tuple(sorted(map(_component, told["components"]), key=lambda one: one.name))
     if not components or len(components) > MOST_COMPONENTS:
@@ -121,7 +123,7 @@ def _component(told: object) -> Component:
         raise Misused("A component has a name and a sha256 of 64 hex digits.")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 2**62:
         raise Misused(f"The size of {name[:60]} is a number of bytes.")
-    if not isinstance(kind, str | None) or len(kind or "") > 100:
+    if not isinstance(kind, str | None) or len(kind or "") > 100 or not (kind or "").isprintable():
         raise Misused(f"What {name[:60]} is, is a short text.")
     return Component(name=name, path=Path(), size_bytes=size, sha256=digest, asset_type=kind or "")
 

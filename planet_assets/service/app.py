@@ -12,8 +12,9 @@ from starlette.responses import Response
 from planet_assets import __version__
 from planet_assets.flow.clock import RealClock
 from planet_assets.library.engine import Library
-from planet_assets.service import answers
+from planet_assets.service import answers, metrics
 from planet_assets.service.guard import Guard
+from planet_assets.service.live_socket import Sockets
 from planet_assets.service.options import ServiceOptions
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ ROUTES = (
     "routes_planet",
     "routes_plans",
     "live",
+    "metrics",
     "page",
+    "routes_upload",
+    "routes_v1",
     "routes_bundles",
     "routes_sites",
+    "routes_assets",
 )
 """Files of this folder with a `router`, in the order in which they are asked."""
 
@@ -77,7 +82,9 @@ def build(
     for name in ROUTES:
         app.include_router(import_module(f"planet_assets.service.{name}").router)
     app.add_api_route("/health", health, methods=["GET"], tags=["service"])
+    app.add_middleware(Sockets, state=app.state)
     app.add_middleware(Guard, options=options)
+    metrics.install(app)
     return app
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, Depends, Header, Query, Request
 from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
@@ -33,6 +34,8 @@ LOOK_S = 0.5
 CHECK_S = 10.0
 """Seconds after which a listener's right to listen is looked at again."""
 PING_S, STALL_S = 15, 20.0
+END_S = 0.8
+"""A stream may take this long to end when the service stops: a look more than it needs."""
 MOST_LISTENERS = 200
 
 Reader = Annotated[Caller, Depends(needs("read"))]
@@ -96,8 +99,11 @@ async def events(
     if pump.listeners >= MOST_LISTENERS:
         raise TryLater("Too many are listening.", after_s=30)
     await pump.look()
-    stream = _stream(request, caller, pump, cursor if last_event_id or after else None)
-    return EventSourceResponse(stream, ping=PING_S, send_timeout=STALL_S)
+    over = anyio.Event()
+    stream = _stream(request, caller, pump, cursor if last_event_id or after else None, over)
+    return EventSourceResponse(
+        stream, ping=PING_S, send_timeout=STALL_S, shutdown_event=over, shutdown_grace_period=END_S
+    )
 
 
 def _pump(request: Request) -> Pump:
@@ -109,7 +115,7 @@ def _pump(request: Request) -> Pump:
 
 
 async def _stream(
-    request: Request, caller: Caller, pump: Pump, given: dict[str, int] | None
+    request: Request, caller: Caller, pump: Pump, given: dict[str, int] | None, over: anyio.Event
 ) -> AsyncIterator[dict[str, str]]:
     library, told = request.app.state.library, dict[str, dict[str, Any]]()
     clock = RealClock()
@@ -120,7 +126,7 @@ async def _stream(
         yield _message("reset" if lost else "hello", {"cursor": feed.written(cursor)}, feed.written(cursor))
         checked = clock.monotonic()
         looks = 0
-        while True:
+        while not over.is_set():
             if any(pump.heads[name] > sequence for name, sequence in cursor.items()):
                 now = await run_in_threadpool(_now, request)
                 found = await run_in_threadpool(feed.after, library, cursor, now)

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from shapely.errors import ShapelyError
+from shapely.geometry import shape
 from starlette.responses import Response
 
 from planet_assets.exceptions import Gone, Misused, NotAllowed
 from planet_assets.library import approvals, ledger
 from planet_assets.model.approval import Approval, ApprovalState, TeamRule
 from planet_assets.model.people import Caller
+from planet_assets.rules.approval import covered_share
 from planet_assets.rules.permissions import allowed, sees_all
 from planet_assets.service.access import needs
 from planet_assets.service.answers import Json
@@ -117,7 +120,7 @@ def put_plan(body: PlanIn, request: Request, caller: Asker) -> Response:
         by=caller.name,
         project=body.project,
         km2=math.nan if body.km2 is None else body.km2,
-        document=body.model_dump(exclude={"id", "above_km2"}),
+        document={**body.model_dump(exclude={"id", "above_km2"}), "covered_share": _covered(body)},
         posted_at=now,
         expires_at=now,
     )
@@ -185,6 +188,18 @@ def set_rules(body: RuleIn, request: Request, caller: Admin) -> Response:
     rule = TeamRule(above_km2=body.above_km2, budgets=body.budgets, waits_for_s=body.waits_for_s)
     approvals.agree(request.app.state.library, rule)
     return rules(request, caller)
+
+
+def _covered(body: PlanIn) -> float | None:
+    """Share of the region that the scenes cover; None without one."""
+    if body.region is None or not body.scenes:
+        return None
+    try:
+        shapes = [shape(one.geometry.model_dump()) for one in body.scenes if one.geometry is not None]
+        share = covered_share(shape(body.region.model_dump()), shapes)
+    except (ValueError, TypeError, ShapelyError):  # a ring that is none
+        return None
+    return share if math.isfinite(share) else None
 
 
 def _decided(plan: str, request: Request, caller: Caller, *, approve: bool, reason: str) -> Response:

@@ -10,7 +10,8 @@ import hashlib
 import os
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -39,6 +40,45 @@ def held_bytes(folder: Folder, bundle: Bundle, component: Component) -> int:
         return min(folder.part(bundle, component.name).stat().st_size, component.size_bytes)
     except OSError:
         return 0
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Be the only one on this machine who is in such a block for a path; the file there is a lock and nothing else.
+
+    Raises:
+        LibraryLocked: somebody else is.
+        DiskProblem: the lock cannot be made.
+    """
+    busy = LibraryLocked(f"{path.parent.name} is worked on by another request.", hint="Wait until it has ended.")
+    with _TURN:
+        if path in _WRITING:
+            raise busy
+        _WRITING.add(path)
+    fd = -1
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if sys.platform != "win32":
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _let_go(path, fd)
+        raise busy from None
+    except OSError as error:
+        _let_go(path, fd)
+        raise DiskProblem(f"{path} cannot be made: {error.strerror}.") from None
+    try:
+        yield
+    finally:
+        _let_go(path, fd)
+
+
+def _let_go(path: Path, fd: int) -> None:
+    with suppress(OSError):
+        if fd >= 0:
+            os.close(fd)
+    with _TURN:
+        _WRITING.discard(path)
 
 
 class Arrival:
@@ -139,12 +179,8 @@ class Arrival:
         os.lseek(self._fd, self._offset, os.SEEK_SET)
 
     def _close(self) -> None:
-        with suppress(OSError):
-            if self._fd >= 0:
-                os.close(self._fd)
+        _let_go(self._path, self._fd)
         self._fd = -1
-        with _TURN:
-            _WRITING.discard(self._path)
 
     def _corrupt(self, got: str) -> Corrupt:
         return Corrupt(

@@ -1,4 +1,4 @@
-"""The real methodic-research client publishes with our UploadTracker passed in, to a stub of its server."""
+"""The real methodic-research client publishes with our UploadTracker passed in, to a stub of its server and to ours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hubs import Hub, hub
 
 from planet_assets.compat.upload_tracker import UploadTracker
+from planet_assets.library import bundles
+from planet_assets.rules import packages
 
 ROOT = Path(__file__).parents[2]
 FILES = {"model.bin": b"m" * 5000, "deep/optim.bin": b"o" * 300, "config.json": b"{}"}
@@ -134,7 +137,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "ckpt"
 
 
-def client(outside: Path, stub: Stub, folder: Path, what: str) -> subprocess.CompletedProcess[str]:
+def client(outside: Path, stub: Stub | Hub, folder: Path, what: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
     command = [outside / "python", "-c", CLIENT, stub.url, str(folder), what]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -171,3 +174,44 @@ def test_what_fails_in_its_pool_is_raised_and_stays_outstanding(outside: Path, s
     done = client(outside, stub, folder, "publish")
     assert done.returncode == 1 and "('model.bin', 'UPLOADING')" in done.stdout, done.stderr
     assert done.stdout.split()[-1] == "False" and not stub.finalized
+
+
+# Our own server in the place of theirs
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Hub]:
+    with hub(tmp_path / "ours") as made:
+        yield made
+
+
+def ready(ours: Hub) -> list[tuple[str, str]]:
+    """Every bundle that is ready at the hub, once for each time that was told."""
+    return [
+        (bundles.get(ours.library, event[3]).kind, event[4])
+        for event in bundles.events(ours.library)
+        if event[2] == "ready"
+    ]
+
+
+def stored(ours: Hub) -> dict[str, bytes]:
+    files = [path for path in ours.files.glob("[!.]*/*") if path.name != "manifest.json"]
+    return {packages.decoded(path.name): path.read_bytes() for path in files}
+
+
+def test_the_client_publishes_to_our_server(outside: Path, ours: Hub, folder: Path) -> None:
+    done = client(outside, ours, folder, "publish")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2:] == ["[]", "[]"]
+    assert {name: (folder.parent / "back" / name).read_bytes() for name in FILES} == FILES
+    assert stored(ours) == FILES and ready(ours) == [("checkpoint", "hub")]
+
+
+def test_killed_before_it_finalizes_our_server_shows_nothing_until_it_does(
+    outside: Path, ours: Hub, folder: Path
+) -> None:
+    assert client(outside, ours, folder, "die").returncode == -9
+    assert stored(ours) == {} and ready(ours) == []
+    for _ in range(2):
+        assert client(outside, ours, folder, "resume").returncode == 0
+    assert stored(ours) == FILES and ready(ours) == [("checkpoint", "hub")]

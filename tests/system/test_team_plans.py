@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
 
+import httpx
 import pytest
 import sandboxes
 from managing import SQUARE, awaited, check_money, manager_of, scenes
@@ -257,3 +262,34 @@ def test_rules_are_an_admins(office):
     for bad in ({"above_km2": -1}, {"budgets": {"ann": 1}}, {"above_km2": "NaN"}, {"other": 1}, [], {"waits_for_s": 1}):
         assert office.of("root").put("/v1/rules", json=bad).status_code == 400, bad
     office.of("root").put("/v1/rules", json={})
+
+
+def test_figures_for_prometheus(office):
+    assert office.of("").get("/health").json()["status"] == "ok" and office.of("").get("/metrics").status_code == 401
+    office.of("gus").get("/v1/items/nothing-of-this-name")
+    text = office.of("gus").get("/metrics").text
+    for line in (
+        'planet_assets_jobs{status="completed"} 1.0',
+        'planet_assets_requests_total{method="GET",route="/v1/items/{item_id}",status="404"}',
+        'planet_assets_plans{state="approved"}',
+        'planet_assets_request_seconds_bucket{le="0.005",route="/v1/plans"}',
+        "planet_assets_quota_limit_km2{",
+        'planet_assets_listeners{kind="events"}',
+    ):
+        assert line in text, line
+    assert "nothing-of-this-name" not in text and not any(secret in text for secret in office.secrets.values())
+
+
+def test_it_ends_with_open_streams(tmp_path):
+    """SIGTERM ends every stream as a stream ends, and the process."""
+    where = {**os.environ, "PLANET_ASSETS_LIBRARY": str(tmp_path / "library.db")}
+    command = [sys.executable, "-m", "planet_assets", "serve", "--port", "0", "--no-auth"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=where, **pipes) as serving:
+        url = serving.stdout.readline().split()[1]
+        with httpx.stream("GET", f"{url}/v1/events", timeout=20, trust_env=False) as answer:
+            lines = answer.iter_lines()
+            assert next(lines) == "event: hello"
+            serving.send_signal(signal.SIGTERM)
+            assert "data:" in "".join(lines), "the stream was ended, not cut"
+        assert serving.wait(20) == 0 and serving.stderr.read() == ""

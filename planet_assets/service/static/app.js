@@ -9,7 +9,7 @@ import { Plans } from "/page/plans.js";
 import { showQuota } from "/page/quota.js";
 import { showScenes, Sites } from "/page/scenes.js";
 
-const TABS = [["plans", "Approvals"], ["jobs", "Jobs"], ["scenes", "Scenes"], ["sites", "Sites"], ["look", "Look"]];
+const TABS = [["plans", "Approvals"], ["jobs", "Jobs"], ["scenes", "Scenes"], ["sites", "Sites"], ["look", "Details"]];
 const PAGE = 1000;
 const MOST_SCENES = 20000;
 const REFRESH_MS = 700;
@@ -134,12 +134,20 @@ class Desk {
   }
 
   waiting(open) {
+    if (this.shownPlan && !open.some((one) => one.plan.plan_id === this.shownPlan.plan_id)) this.ground.showPlan({ ...this.shownPlan, scenes: [] }, false);
     this.count("plans", open.length);
+    const missing = open.flatMap((one) => one.plan.scenes).filter((scene) => !this.known(scene.id));
+    if (missing.length) {  // the script may have found them just now, or keep a library of its own
+      this.ground.put(missing.map((scene) => ({ item_type: "PSScene", state: "known", ...scene })));
+      for (const scene of missing) this.stale.add(scene.id);
+      this.later("scenes");
+    }
     this.ground.wait(open.flatMap((one) => one.plan.scenes.map((scene) => scene.id)));
     document.title = `${open.length ? `(${open.length}) ` : ""}planet-assets`;
   }
 
   showPlan(plan) {
+    this.shownPlan = plan;
     this.ground.showPlan(plan);
     byId("ground").scrollIntoView({ block: "nearest" });
   }

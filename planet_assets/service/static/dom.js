@@ -18,36 +18,42 @@ function filled(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false)
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false)
     .map((child) => (child instanceof Node ? child : String(child))));
   return element;
 }
 
 export const byId = (id) => document.getElementById(id);
 
-/** Put new children in, and keep the focus where it was by the element's id. */
+/** Put new children in, and keep focus, caret and scroll where they were; what is focused is known by its id. */
 export function refill(element, ...children) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+  const before = element.contains(document.activeElement) ? document.activeElement : null;
+  const focused = before?.id ?? "";
+  const caret = before?.selectionStart ?? null;
   const top = element.scrollTop;
-  element.replaceChildren(...children.flat().filter(Boolean));
+  element.replaceChildren(...children.flat(Infinity).filter(Boolean));
   element.scrollTop = top;
-  if (focused) byId(focused)?.focus({ preventScroll: true });
+  if (!focused) return;
+  const now = byId(focused);
+  now?.focus({ preventScroll: true });
+  if (caret !== null) now?.setSelectionRange?.(caret, caret);
 }
 
 const AREA = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
-export const km2 = (value) => (value === null || value === undefined ? "unknown" : `${AREA.format(value)} km²`);
+export const km2 = (value) => (value === null || value === undefined ? "unknown" : `${AREA.format(value)}\u00a0km²`);
 
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return "";
   const step = bytes >= 1e9 ? [1e9, "GB"] : bytes >= 1e6 ? [1e6, "MB"] : [1e3, "kB"];
-  return `${AREA.format(bytes / step[0])} ${step[1]}`;
+  return `${AREA.format(bytes / step[0])}\u00a0${step[1]}`;
 }
 
-export function when(text) {
-  if (!text) return "";
-  const moment = new Date(text);
-  return Number.isNaN(moment.getTime()) ? String(text) : `${moment.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+/** A moment given as text or as milliseconds. */
+export function when(given) {
+  if (!given) return "";
+  const moment = new Date(given);
+  return Number.isNaN(moment.getTime()) ? String(given) : `${moment.toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 /** A word on a rim of its colour; the word comes from a list of ours, else the colour is left out. */

@@ -61,17 +61,17 @@ export class Look {
       scene.files.some((one) => one.state === "present") ? picture : null,
       facts([["State", badge(scene.state)], ["Kind", scene.item_type], ["Taken", when(scene.properties.acquired)], ["Cloud", typeof cloud === "number" ? `${Math.round(cloud * 100)} %` : ""], ["Satellite", scene.properties.satellite_id], ["Published", when(scene.properties.published)]]),
       what("h3", {}, "Files"),
-      scene.files.length ? table(["File", "Asset", "Size", "md5"], scene.files.map((one) => [[one.name, one.state === "present" ? "" : [" ", badge(one.state)]], [one.asset_type, one.clipped ? " (clipped)" : ""], size(one.size_bytes), what("span", { class: "mono" }, one.md5 ?? one.verified_by ?? "")]))
+      scene.files.length ? table(["File", "Asset", "Size", "md5"], scene.files.map((one) => [[what("span", { class: "long" }, one.name), one.state === "present" ? "" : [" ", badge(one.state)]], [one.asset_type, one.clipped ? " (clipped)" : ""], size(one.size_bytes), what("span", { class: "mono" }, one.md5 ?? one.verified_by ?? "")]))
         : what("p", { class: "soft" }, "No file of it is here."),
       scene.jobs.length ? [what("h3", {}, "Jobs"), table(["Asset", "State", "Charged"], scene.jobs.map((job) => [job.asset_type, [badge(job.status), job.error_message ? what("p", { class: "problem" }, job.error_message) : ""], km2(job.spent_km2)]))] : null);
   }
 
   keys(element, isScene) {
     const pairs = Object.entries(element).filter(([key]) => !["_id", "lock"].includes(key)).slice(0, MOST_KEYS);
-    const show = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+    const show = (key, value) => (key === "time" && Number.isFinite(value) ? when(value) : typeof value === "object" ? JSON.stringify(value) : String(value));
     return what("div", {},
       what("h3", {}, isScene ? "What the team says" : "Keys"),
-      facts(pairs.map(([key, value]) => [key, show(value)])),
+      facts(pairs.map(([key, value]) => [key, show(key, value)])),
       what("div", { class: "row" }, element.lock ? what("span", {}, badge("waiting"), ` locked by ${element.lock}`) : what("span", { class: "soft" }, "Nobody has locked it."),
         this.mayWrite && (!element.lock || element.lock === this.me.name || this.me.role === "admin")
           ? what("button", { type: "button", id: "lock", on: { click: () => this.act(() => call("PUT", element.lock ? "/api/unlock" : "/api/lock", this.id)) } }, element.lock ? "Unlock" : "Lock") : null));
@@ -80,7 +80,7 @@ export class Look {
   lineage(talk) {
     const edges = talk.graph.filter((one) => one.src_id && one.tgt_id);
     return what("div", {},
-      talk.others.length ? [what("h3", {}, "Versions and records"), table(["Name", "By", "When"], talk.others.map((one) => [what("a", { href: `#look/${encodeURIComponent(one._id)}` }, one.file ?? one._id), one.author ?? "", when(one.time ? new Date(one.time).toISOString() : "")]))] : null,
+      talk.others.length ? [what("h3", {}, "Versions and records"), table(["Name", "By", "When"], talk.others.map((one) => [what("a", { href: `#look/${encodeURIComponent(one._id)}` }, one.file ?? one._id), one.author ?? "", when(one.time)]))] : null,
       edges.length ? [what("h3", {}, "Made from"), what("ul", { class: "plain" }, edges.map((one) => what("li", {}, what("a", { href: `#look/${encodeURIComponent(one.src_id)}` }, one.src_id), " → ", what("a", { href: `#look/${encodeURIComponent(one.tgt_id)}` }, one.tgt_id))))] : null);
   }
 
@@ -97,7 +97,7 @@ export class Look {
       });
     };
     return what("div", {}, what("h3", {}, "Comments"),
-      comments.length ? comments.map((one) => what("div", {}, what("span", { class: "soft" }, `${one.author ?? ""} · ${when(one.time ? new Date(one.time).toISOString() : "")}`), what("div", { class: "comment" }, String(one.comment)))) : what("p", { class: "soft" }, "Nobody has said anything."),
+      comments.length ? comments.map((one) => what("div", {}, what("span", { class: "soft" }, `${one.author ?? ""} · ${when(one.time)}`), what("div", { class: "comment" }, String(one.comment)))) : what("p", { class: "soft" }, "Nobody has said anything."),
       this.mayWrite ? what("form", { on: { submit: send } }, what("label", { for: "comment" }, "Say something"), field, what("p", { class: "problem", role: "alert" }, this.problem), what("button", { type: "submit" }, "Comment")) : null);
   }
 

@@ -41,7 +41,7 @@ export class Ground {
 
   look(state) {
     const dashed = state === "waiting" ? "5 4" : state === "failed" ? "2 4" : null;
-    return { color: colour(state), weight: state === "known" ? 1 : 2, fillColor: colour(state), fillOpacity: state === "known" ? 0.05 : 0.22, dashArray: dashed };
+    return { color: colour(state), weight: state === "known" ? 1 : 2, fillColor: colour(state), fillOpacity: state === "known" ? 0 : 0.22, dashArray: dashed };
   }
 
   stateOf(scene) {
@@ -64,6 +64,7 @@ export class Ground {
       layer.addLayer(shape);
       this.shapes.set(key, { shape, state, layer });
     }
+    for (const one of this.shapes.values()) if (one.state !== "known" && this.shown.has(one.state)) one.shape.bringToFront();
     this.legend();
     if (!this.fitted && this.shapes.size) this.fit();
   }
@@ -99,14 +100,14 @@ export class Ground {
   }
 
   /** A plan's region and scenes over all; null takes them away. */
-  showPlan(plan) {
+  showPlan(plan, fit = true) {
     this.plan.clearLayers();
     if (!plan) return;
     const draw = (geometry, style) => geometry && this.plan.addLayer(L.geoJSON(geometry, { pane: "region", interactive: false, style, renderer: (this.over ??= L.canvas({ pane: "region" })) }));
     for (const scene of plan.scenes ?? []) draw(scene.geometry, { ...this.look("waiting"), fillOpacity: 0.12 });
     draw(plan.region, { color: colour("region"), weight: 3, fill: false });
     const bounds = L.featureGroup(this.plan.getLayers()).getBounds();
-    if (bounds.isValid()) this.map.fitBounds(bounds, { padding: [30, 30], maxZoom: 12, animate: false });
+    if (fit && bounds.isValid()) this.map.fitBounds(bounds, { padding: [30, 30], maxZoom: 12, animate: false });
   }
 
   look_at(id) {

@@ -44,6 +44,7 @@ export class Plans {
         ["Clipped at Planet", [km2(plan.orders_km2), plan.route === "orders" ? " (chosen)" : ""]],
         ["Left now", km2(left)],
         ["Left after it", after === null ? "unknown" : after < 0 ? `${km2(-after)} too little` : km2(after)],
+        ["Covers", typeof plan.covered_share === "number" ? `${Math.round(plan.covered_share * 100)} % of the region` : ""],
         ["Files", plan.asset_types.join(", ")],
         ["Quota", [badge(plan.verdict.word), " ", plan.verdict.reasons.join(" ")]],
         ["Why it waits", one.why.join(" ")],
