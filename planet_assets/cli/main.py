@@ -41,6 +41,7 @@ COMMANDS = {
     "cite": ("export_cmds:cite", "Attribution, BibTeX and a methods line for what is held."),
     "publish": ("site_cmds:publish", "Held scenes as sealed bundles to a site: whole or not at all, exactly once."),
     "site": ("site_cmds:site", "Folders, object stores and trackers: push, pull, scan, and the agent."),
+    "tracker": ("team_cmds:tracker", "Elements of a team's tracker: read, search, lock, publish, comment."),
     "queue": ("queue_cmds:queue", "What to fetch as soon as quota and budgets allow."),
     "quota": ("quota_cmds:quota", "Show what may still be used, or declare it."),
     "ledger": ("ledger_cmds:ledger", "What was spent on what, when and by which script; compare it with Planet."),
