@@ -111,6 +111,7 @@ class Library:
         engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)),
             connect_args={"timeout": BUSY_S, "check_same_thread": False},
+            hide_parameters=True,
         )
 
         def prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -205,7 +206,7 @@ def _postgresql(address: str) -> sa.Engine:
     try:
         url = sa.make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", address))
         waits = {"connect_timeout": url.query.get("connect_timeout", CONNECT_S)}
-        engine = sa.create_engine(url, connect_args=waits, pool_pre_ping=True)
+        engine = sa.create_engine(url, connect_args=waits, pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, ValueError):
         raise Misused(
             "The library's address is no postgresql://USER:PASSWORD@HOST:PORT/DATABASE.",

@@ -14,6 +14,7 @@ from planet_assets.library.elements import Found, refuse_locked, visible
 from planet_assets.library.engine import Library, lease_time
 from planet_assets.library.team_schema import element
 from planet_assets.model.element import Element
+from planet_assets.rules.elements import possible
 
 MOST_FOUND = 200_000
 """How many elements one walk meets at the most."""
@@ -78,7 +79,7 @@ def delete(
     """
     with rows.turn(library) as connection:
         at = lease_time(connection, now)
-        touching = {each.id for way in (True, False) for each in _edges(connection, sorted(set(ids)), way, at)}
+        touching = {each.id for way in (True, False) for each in _edges(connection, possible(ids), way, at)}
         found = rows.fetch(connection, {*ids, *touching}, now=at)
         held = {one: each for one, each in found.items() if visible(each, seen_by) is not None}
         wanted = {one for one in ids if one in held}

@@ -4,8 +4,8 @@ A segment holds one library's own events, named <utc>-<site>-<first>-<last>.json
 aside, flushed, and takes its name in one step. Segments of many sites may lie in one folder; whoever imports it notes
 how far each site has been followed, in the transaction that applies its events, so importing twice changes nothing.
 
-Of two changes to one key the later one stays, by the time at which each was made, whatever the order of arrival. A
-deletion stays unless the element was changed later. Locks are leases of one tracker and are not carried.
+What an element becomes is decided by `rules.replay`, whatever the order of arrival. Locks are leases of one tracker and
+are not carried.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from planet_assets.exceptions import Conflict, Corrupt, DiskProblem, Misused
 from planet_assets.library import element_rows as rows
 from planet_assets.library.engine import Library, upsert
 from planet_assets.library.schema import kv
-from planet_assets.library.team_schema import element, element_event
+from planet_assets.library.team_schema import element_event
 from planet_assets.model.element import Element
 from planet_assets.rules import elements as rules
+from planet_assets.rules.replay import Happening, document_of
 
 MOST = 2000
 """Events of one segment."""
@@ -136,55 +137,29 @@ def _followed(connection: sa.Connection, one: Segment, head: Mapping[str, Any], 
 
 
 def _apply(connection: sa.Connection, event: Mapping[str, Any], site: str) -> None:
-    name, verb, data = event["element"], event["verb"], event["data"]
-    at = datetime.fromisoformat(event["at"])
-    by = f"{event['actor']}{FOREIGN}{site}"
+    """Add an event to what is known, and make the element what all of it says."""
+    name, verb = event["element"], event["verb"]
+    at, by = datetime.fromisoformat(event["at"]), f"{event['actor']}{FOREIGN}{site}"
+    rows.note(connection, verb, name, event["rev"], event["data"], by=by, now=at)
+    document, kind = document_of(name, _happened(connection, name))
     held: Element | None = rows.fetch(connection, [name], now=at).get(name)
-    if verb == "delete":
-        if held is not None and _latest(connection, name) <= at:
-            rows.remove(connection, [held], by=by, now=at)
-        return
-    mine = _touched(connection, name, at)
-    kept = {key: value for key, value in data.items() if (at, _rank(value)) >= mine.get(key, (at, ""))}
-    if held is not None:
-        document = rules.merged(held.document, kept)
-        if document != held.document:
-            rows.save(connection, [(held, document)], by=by, verb=verb, now=at)
-        return
-    old = sa.select(element.c.deleted_at, element.c.doc).where(element.c.id == name)
-    gone = connection.execute(old).one_or_none()
-    if gone is None or gone.deleted_at < at:  # a change may come before what it changes; the rest joins it later
-        document = rules.merged(json.loads(gone.doc) if gone else {}, kept)
-        rows.insert(connection, {name: document}, by=by, verb=verb, kind=_kind(name, verb, data), now=at)
+    told: dict[str, Any] = {"by": by, "now": at, "quiet": True}
+    if document is None:
+        rows.remove(connection, [held] if held else [], **told)
+    elif held is None:
+        rows.insert(connection, {name: document}, verb=verb, kind=kind, **told)
+    elif document != held.document:
+        rows.save(connection, [(held, document)], verb=verb, **told)
 
 
-def _touched(connection: sa.Connection, name: str, since: datetime) -> dict[str, tuple[datetime, str]]:
-    """Key -> when it was changed last, from a time on, and what to."""
-    query = sa.select(element_event.c.at, element_event.c.data).where(
-        element_event.c.element_id == name, element_event.c.at >= since
+def _happened(connection: sa.Connection, name: str) -> list[Happening]:
+    query = sa.select(element_event).where(
+        element_event.c.element_id == name, element_event.c.verb.not_in(("lock", "unlock"))
     )
-    found: dict[str, tuple[datetime, str]] = {}
-    for row in connection.execute(query.order_by(element_event.c.at, element_event.c.sequence)):
-        found |= {key: (row.at, _rank(value)) for key, value in json.loads(row.data).items()}
-    return found
-
-
-def _latest(connection: sa.Connection, name: str) -> datetime:
-    query = sa.select(element_event.c.at).where(element_event.c.element_id == name)
-    found: datetime = connection.execute(query.order_by(element_event.c.at.desc()).limit(1)).scalar_one()
-    return found
-
-
-def _rank(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-def _kind(name: str, verb: str, data: Mapping[str, Any]) -> str:
-    if verb == "publish" and not name.startswith("/"):
-        return "publication"
-    if verb == "version" and "#parent" in data:
-        return "version"
-    return "comment" if verb == "comment" else ""
+    return [
+        Happening(at=row["at"], verb=row["verb"], rev=row["rev"], data=json.loads(row["data"]))
+        for row in connection.execute(query.order_by(element_event.c.sequence)).mappings()
+    ]
 
 
 def _own(library: Library, after: int) -> list[dict[str, Any]]:

@@ -157,7 +157,9 @@ class _Question:
         """Where the elements that answer can be read off an index; None for what is no beginning."""
         if isinstance(node, Compare) and node.key == "_id":
             return sa.select(element.c.id).where(_of_id(node, element.c.id), element.c.deleted_at.is_(None))
-        if isinstance(node, Compare | Exists | Null | Length) and node.key not in ("_id", "lock"):
+        if isinstance(node, Compare | Exists | Null | Length) and node.key == "lock":
+            return sa.select(element.c.id).where(self._locked(node, element))
+        if isinstance(node, Compare | Exists | Null | Length) and node.key != "_id":
             rows = element_key.alias()
             return sa.select(rows.c.element_id).where(rows.c.key == node.key, _of_value(node, rows))
         return None
@@ -180,17 +182,17 @@ class _Question:
         if node.key == "_id":
             return _of_id(node, column)
         if node.key == "lock":
-            return self._locked(node, column)
+            locked = element.alias()
+            return sa.exists().where(locked.c.id == column, self._locked(node, locked))
         rows = element_key.alias()
         return sa.exists().where(rows.c.element_id == column, rows.c.key == node.key, _of_value(node, rows))
 
-    def _locked(self, node: Compare | Exists | Null | Length, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-        locked = element.alias()
-        here = (locked.c.id == column, locked.c.lock_until > self.now)
+    def _locked(self, node: Compare | Exists | Null | Length, rows: sa.FromClause) -> sa.ColumnElement[bool]:
+        here = sa.and_(rows.c.lock_owner.is_not(None), rows.c.lock_until > self.now)
         if isinstance(node, Exists):
-            return sa.exists().where(*here)
+            return here
         if isinstance(node, Compare) and node.text is not None:
-            return sa.exists().where(*here, _holds(node, locked.c.lock_owner, node.text))
+            return sa.and_(here, _holds(node, rows.c.lock_owner, node.text))
         return sa.false()
 
     def _sorted(self, query: sa.Select[Any], sort: Sequence[tuple[str, bool]]) -> sa.Select[Any]:

@@ -39,6 +39,7 @@ element = Table(
     _where("ix_element_parent", "parent", only="parent IS NOT NULL"),
     _where("ix_element_src", "src", only="src IS NOT NULL"),
     _where("ix_element_tgt", "tgt", only="tgt IS NOT NULL"),
+    _where("ix_element_lock_owner", "lock_owner", only="lock_owner IS NOT NULL"),
 )
 
 element_key = Table(

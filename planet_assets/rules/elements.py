@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -86,6 +86,11 @@ def ids_of(asked: object) -> list[str]:
     if not all(isinstance(one, str) and one for one in found):
         raise Misused("An id is text and not empty; several are a list.", argument="_id")
     return checked_number(found)
+
+
+def possible(ids: Iterable[str]) -> list[str]:
+    """Ids that may be somewhere, each once and sorted: no NUL is in any, and PostgreSQL knows no text with one."""
+    return sorted({one for one in ids if "\0" not in one})
 
 
 def checked_number(found: list[Any]) -> list[Any]:

@@ -28,6 +28,8 @@ def parsed(query: str) -> Node:
     Raises:
         Misused: it is empty, too long, or cannot be meant.
     """
+    if "\0" in query:
+        raise Misused("A search holds no NUL.", argument="query")
     terms = _terms(query)
     if not terms:
         raise Misused("The search is empty.", hint="* means everything.", argument="query")
@@ -61,8 +63,6 @@ def _term(word: str, quote: int) -> Node:
     if sign is None:
         return Word(word)
     key, op, value = word[: sign.start()], sign[0], word[sign.end() :]
-    if "\0" in word:
-        raise Misused("A search holds no NUL.", argument="query")
     is_quoted = quote == sign.end()
     if op != ":":
         number = None if is_quoted else as_number(value)

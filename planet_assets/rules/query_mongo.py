@@ -44,7 +44,7 @@ def sort_of(given: object) -> list[tuple[str, bool]]:
         key, way = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
         if not isinstance(key, str) or isinstance(way, bool) or way not in (1, -1):
             raise Misused("sort is an object of up to five keys: 1 for upward, -1 for downward.", argument="sort")
-        found.append((key, way == -1))
+        found.append((_whole(key), way == -1))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import Request
 from starlette.requests import HTTPConnection
@@ -34,20 +35,20 @@ def caller(request: HTTPConnection) -> Caller:
     """
     if not request.app.state.options.auth:
         return LAB
-    secret, by_cookie = _shown(request)
+    secret, by_cookie = shown(request)
     asking = known(request.app.state, secret)
     if by_cookie and request.scope.get("method", "GET") not in SAFE and not _confirmed(request, secret):
         raise NotAllowed("The header X-CSRF-Token is missing or wrong.", hint="Load the page again.")
     return asking
 
 
-def known(state: object, secret: str) -> Caller:
+def known(state: Any, secret: str) -> Caller:
     """Whose token this is.
 
     Raises:
         SignInNeeded: nobody's.
     """
-    found = tokens.holder(state.library, secret, now=state.clock.now()) if secret else None  # type: ignore[attr-defined]
+    found = tokens.holder(state.library, secret, now=state.clock.now()) if secret else None
     if found is None:
         raise SignInNeeded("Unauthorized", hint="Sign in, or ask for a new token.")
     person, token = found
@@ -71,7 +72,8 @@ def csrf_of(secret: str) -> str:
     return hashlib.sha256(b"csrf:" + secret.encode("utf-8", "replace")).hexdigest()
 
 
-def _shown(request: HTTPConnection) -> tuple[str, bool]:
+def shown(request: HTTPConnection) -> tuple[str, bool]:
+    """The token that is shown, and whether by a cookie."""
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return secret.strip(), False

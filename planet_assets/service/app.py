@@ -14,6 +14,7 @@ from planet_assets.flow.clock import RealClock
 from planet_assets.library.engine import Library
 from planet_assets.service import answers
 from planet_assets.service.guard import Guard
+from planet_assets.service.live_socket import Sockets
 from planet_assets.service.options import ServiceOptions
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ROUTES = (
     "routes_search",
     "routes_files",
     "routes_graph",
+    "routes_upload",
+    "routes_v1",
     "routes_bundles",
     "routes_sites",
     "routes_assets",
@@ -74,6 +77,7 @@ def build(
     for name in ROUTES:
         app.include_router(import_module(f"planet_assets.service.{name}").router)
     app.add_api_route("/health", health, methods=["GET"], tags=["service"])
+    app.add_middleware(Sockets, state=app.state)
     app.add_middleware(Guard, options=options)
     return app
 

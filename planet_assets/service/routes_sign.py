@@ -18,11 +18,22 @@ from planet_assets.service.showing import person_element
 
 router = APIRouter(default_response_class=Json)
 
+
+def _takes(*names: str) -> dict[str, Any]:
+    """What the description of a route says about its form."""
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+    kinds = ("application/x-www-form-urlencoded", "application/json")
+    return {"requestBody": {"content": {kind: {"schema": schema} for kind in kinds}}}
+
+
+SIGN_IN = _takes("username", "password", "expiresIn")
+TOKEN = _takes("expiresIn", "scope")
+PASSWORDS = _takes("old", "new")
 Fields = Annotated[dict[str, Any], Depends(form_or_json)]
 Reader = Annotated[Caller, Depends(needs("read"))]
 
 
-@router.post("/api/signIn", tags=["sign-in"])
+@router.post("/api/signIn", tags=["sign-in"], openapi_extra=SIGN_IN)
 @router.post("/api/signIn/", include_in_schema=False)
 def sign_in(request: Request, fields: Fields) -> Response:
     """Check a name (or e-mail address) and a password; gives out a token, and a session's cookies."""
@@ -76,7 +87,7 @@ def verify(request: Request, caller: Reader) -> Response:
     return Json({} if caller is LAB else person_element(people.get(request.app.state.library, caller.name), caller))
 
 
-@router.post("/api/createToken", tags=["sign-in"])
+@router.post("/api/createToken", tags=["sign-in"], openapi_extra=TOKEN)
 @router.post("/api/createToken/", include_in_schema=False)
 def create_token(request: Request, caller: Reader, fields: Fields) -> Response:
     """A token of one's own for a program: `expiresIn` says how long it lasts, `scope` may be `read`."""
@@ -90,7 +101,7 @@ def create_token(request: Request, caller: Reader, fields: Fields) -> Response:
     return Json(secret, 201)
 
 
-@router.post("/api/changePassword", tags=["sign-in"])
+@router.post("/api/changePassword", tags=["sign-in"], openapi_extra=PASSWORDS)
 @router.post("/api/changePassword/", include_in_schema=False)
 def change_password(request: Request, caller: Reader, fields: Fields) -> Response:
     """Give oneself a new password (`old`, `new`); every token of one's own is revoked."""

@@ -135,6 +135,8 @@ def test_libraries_that_have_seen_everything_say_the_same(tmp_path, seed):
             elements.upsert(library, [{"_id": name, key: chance.randrange(9)}], by="x", now=when)
         elif what < 0.7:
             elements.update(library, [{"_id": name, chance.choice("abc"): None}], by="x", now=when)
+        elif what < 0.75:
+            elements.delete(library, [name], by="x", now=when)
         elif what < 0.85:
             carry(library, site, shared, now=when)
         else:

@@ -79,6 +79,9 @@ TABLE = [
     (READ, ["A", "N1"], 207, [OBJECT, None]),
     (READ, "N1", 404, TEXT),
     (READ, ["N1", "N2"], 404, TEXT),
+    (READ, "a\0b", 404, TEXT),
+    (LOCK, ["A", "a\0b"], 207, [OBJECT, None]),
+    (("DELETE", "/api/graphDelete/"), "a\0b", 404, TEXT),
     (READ, {}, 400, TEXT),
     (READ, [], 400, TEXT),
     (READ, [7], 400, TEXT),
@@ -171,8 +174,7 @@ def test_statuses_and_shapes(team, new):
     client = team.by("admin")
     for (method, path), body, status, expected in TABLE:
         known = {name: new() for name in ("A", "B", "N1", "N2")}
-        for name in ("A", "B"):
-            assert client.post("/api/create", json={"_id": known[name]}).status_code == 201
+        assert client.post("/api/create", json=[{"_id": known["A"]}, {"_id": known["B"]}]).status_code == 201
         text = json.dumps(body)
         for name, real in known.items():
             text = text.replace(f'"{name}"', json.dumps(real))
@@ -390,3 +392,30 @@ def test_edges_are_walked_both_ways(team, new):
     assert client.post("/api/graph_forwards/1", json=c).json() == [c, a, names[2]]
     assert set(client.request("DELETE", "/api/graphDelete", json=[a]).json()) == {a, names[0], names[2]}
     assert client.post("/api/graph_forwards/0", json=b).json() == [b, c, names[1]]
+
+
+def test_files_are_taken_whole_and_given_out(team, new, tmp_path):
+    path, data = f"{new()}.tif", bytes(range(256)) * 5000
+    sent = path.replace("/", "%2F")
+    assert team.by("user").put(f"/api/upload/{sent}", content=data).status_code == 501
+    with team.option(files=tmp_path / "files"):
+        made = team.by("user").put(f"/api/upload/{sent}", content=data)
+        assert made.status_code == 201 and made.json()["file_size"] == len(data) and made.json()["author"] == "user"
+        got = team.by("guest").get(f"/api/file/{sent}")
+        assert got.content == data and "attachment" in got.headers["content-disposition"]
+        part = team.by("guest").get(f"/api/file/{sent}", headers={"Range": "bytes=10-19"})
+        assert part.status_code == 206 and part.content == data[10:20]
+        assert team.by("guest").put(f"/api/upload/{sent}", content=data).status_code == 403
+        assert team.by("user").put(f"/api/upload/{sent}", content=data).status_code == 403, "to replace is to update"
+        other = new()
+        form = team.by("editor").post("/api/upload", data={"path": other}, files={"file": ("x", b"abc")})
+        assert form.status_code == 201 and team.by("user").get(f"/api/file/{other}").content == b"abc"
+        assert (
+            team.by("editor").post("/api/upload", data={"path": other}, files={"file": ("x", b"abd")}).status_code
+            == 200
+        )
+        assert team.by("user").get("/api/file/%2Fnothing").status_code == 404
+        for bad in ("relative", "%2Fdir%2F", ""):
+            assert team.by("editor").put(f"/api/upload/{bad}", content=b"x").status_code in (400, 405), bad
+        assert not list((tmp_path / "files").glob(".*")), "nothing is left of what was not kept"
+    assert team.by(None).get("/api/lostPassword/a@b.c").status_code == 501

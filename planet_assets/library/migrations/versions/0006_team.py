@@ -46,7 +46,7 @@ def _elements() -> None:
         _moment("lock_until", required=False),
         sa.PrimaryKeyConstraint("id", name="pk_element"),
     )
-    for column in ("parent", "src", "tgt"):
+    for column in ("parent", "src", "tgt", "lock_owner"):
         _where("element", f"ix_element_{column}", column, only=f"{column} IS NOT NULL")
     op.create_table(
         "element_key",
