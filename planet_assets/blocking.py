@@ -304,6 +304,7 @@ class TrackerClient:
 
     def __init__(self, url: str, token: str | None = None, *, clock: Clock | None = None, **options: Any) -> None:
         self._door = remote.TrackerClient(url, token, clock=clock or RealClock(), **options)
+        self.url = self._door.url
 
     def __repr__(self) -> str:
         return repr(self._door)

@@ -23,7 +23,12 @@ MOST_BYTES = 50 * 10**6
 
 
 @click.group(cls=Group)
-@click.option("--url", envvar="PLANET_ASSETS_TRACKER", metavar="URL", help="Which tracker [PLANET_ASSETS_TRACKER].")
+@click.option(
+    "--url",
+    envvar="PLANET_ASSETS_TRACKER",
+    metavar="URL",
+    help="Which tracker [PLANET_ASSETS_TRACKER, or the one signed in to].",
+)
 @click.pass_context
 def tracker(context: click.Context, url: str | None) -> None:
     """Ask a team's tracker: create, find, change, lock, publish, comment.
@@ -195,6 +200,22 @@ def version(url: str | None, element_id: str, keys: str) -> int:
     return _told(url, lambda client: client.version(element_id, _json(keys)))
 
 
+@tracker.command(name="sites")
+@click.pass_obj
+def list_sites(url: str | None) -> int:
+    """Every site, with its colour, what waits for it, and whether its agent was heard of."""
+    face = Face.current()
+    with _opened(url) as client:
+        found = client.sites()
+    face.show(found, lambda: "\n".join(map(_site_line, found)) or "no sites")
+    return Code.OK
+
+
+def _site_line(one: dict[str, Any]) -> str:
+    counts = f"{one['present']} there, {one['wanted']} to come, {one['failed']} failed"
+    return f"{one['name']}: {one['colour']}, {counts}, {'agent alive' if one['is_alive'] else 'no agent'}"
+
+
 def _told(url: str | None, ask: Callable[[TrackerClient], Any]) -> int:
     """Ask, and show the answer; a null in it means that some could not be had."""
     face = Face.current()
@@ -215,9 +236,15 @@ def _opened(url: str | None) -> Iterator[TrackerClient]:
 
 
 def _address(url: str | None) -> str:
-    if not url:
+    if url:
+        return url
+    from planet_assets import config
+    from planet_assets.sites import tokens
+
+    known = tokens.addresses(config.tracker_tokens())
+    if len(known) != 1:
         raise Misused("Which tracker?", hint="--url https://HOST, or set PLANET_ASSETS_TRACKER.", argument="url")
-    return url
+    return known[0]
 
 
 def _several(ids: tuple[str, ...]) -> str | list[str]:
