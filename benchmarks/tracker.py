@@ -1,4 +1,4 @@
-"""The tracker with 100,000 elements: searches, reads and writes over HTTP, beside bare SQLite statements in the same run.
+"""The tracker with 100,000 elements: searches, reads and writes over HTTP, beside bare SQLite in the same run.
 
 The service is a process of its own without sign-in; clients keep their connections. The bare statements read and write
 rows with the same documents, each write a transaction, in a database that is set up as the library is.
@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -26,7 +26,7 @@ from urllib.parse import quote
 from benchmarks.runs import ROOT, Broken, scratch, told
 from benchmarks.table import Row, missing
 
-NOW = datetime(2025, 6, 1, tzinfo=UTC)
+Request = tuple[str, str, Any]
 CLIENTS = 8
 SEARCHES = {
     "one key, 10 of 100,000": "scene:{scene}",
@@ -39,7 +39,7 @@ SEARCHES = {
 
 def rows(quick: bool) -> list[Row]:
     """Measure each engine in a fresh process."""
-    count, asked = (5_000, 100) if quick else (100_000, 2_000)
+    count, asked = (5_000, 200) if quick else (100_000, 2_000)
     lines: list[Row] = []
     with scratch(2 * 10**9) as folder:
         lines += _lines("SQLite", told("tracker", folder, "sqlite", str(count), str(asked)), count, quick)
@@ -80,6 +80,7 @@ def _lines(engine: str, got: dict[str, Any], count: int, quick: bool) -> list[Ro
         )
     for verb in ("read", "write"):
         one, many, bare = got[verb], got[f"{verb} by {CLIENTS}"], got[f"bare {verb}"]
+        p99 = f"p99 {many['p99_ms']:.3g} ms"
         found.append(
             Row(
                 section="tracker",
@@ -88,7 +89,7 @@ def _lines(engine: str, got: dict[str, Any], count: int, quick: bool) -> list[Ro
                 peer="bare SQLite statements",
                 theirs=f"{bare:,.0f}/s",
                 ratio=many["rate"] / bare,
-                note=f"{CLIENTS} clients, p99 {many['p99_ms']:.3g} ms; alone {one['rate']:,.0f}/s, p99 {one['p99_ms']:.3g} ms",
+                note=f"{CLIENTS} clients, {p99}; alone {one['rate']:,.0f}/s, p99 {one['p99_ms']:.3g} ms",
             )
         )
     return found
@@ -104,17 +105,25 @@ def work(folder: Path, engine: str, count: int, asked: int) -> dict[str, Any]:
     with served(address, folder) as port:
         found: dict[str, Any] = {"create": count / _filled(port, count)}
         for name, template in SEARCHES.items():
-            times = _taken(
-                port, lambda: ("GET", f"/api/search/{_query(template, chance, count)}?limit=100", None), asked // 10
-            )
+            times = _taken(port, partial(_searching, template, chance, count), asked // 10)
             found[name] = (median(times) * 1e3, quantiles(times, n=100)[98] * 1e3)
-        reads = lambda: ("POST", "/api/read/", _id(chance.randrange(count)))  # noqa: E731
-        writes = lambda: ("PUT", "/api/update/", {"_id": _id(chance.randrange(count)), "note": chance.random()})  # noqa: E731
-        for verb, ask in (("read", reads), ("write", writes)):
+        for verb, ask in (("read", partial(_reading, chance, count)), ("write", partial(_writing, chance, count))):
             for clients in (1, CLIENTS):
                 name = verb if clients == 1 else f"{verb} by {clients}"
                 found[name] = _rate(port, ask, asked, clients)
-    return found | _bare(folder / "bare.db", count, asked)
+    return found | _bare(folder / f"bare-{os.getpid()}.db", count, asked)
+
+
+def _searching(template: str, chance: random.Random, count: int) -> Request:
+    return "GET", f"/api/search/{_query(template, chance, count)}?limit=100", None
+
+
+def _reading(chance: random.Random, count: int) -> Request:
+    return "POST", "/api/read/", _id(chance.randrange(count))
+
+
+def _writing(chance: random.Random, count: int) -> Request:
+    return "PUT", "/api/update/", {"_id": _id(chance.randrange(count)), "note": chance.random()}
 
 
 def _id(number: int) -> str:
@@ -152,7 +161,7 @@ def _filled(port: int, count: int) -> float:
     return took
 
 
-def _taken(port: int, ask: Callable[[], tuple[str, str, Any]], times: int) -> list[float]:
+def _taken(port: int, ask: Callable[[], Request], times: int) -> list[float]:
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     taken = []
     for _ in range(max(10, times)):
@@ -164,7 +173,7 @@ def _taken(port: int, ask: Callable[[], tuple[str, str, Any]], times: int) -> li
     return taken
 
 
-def _rate(port: int, ask: Callable[[], tuple[str, str, Any]], times: int, clients: int) -> dict[str, float]:
+def _rate(port: int, ask: Callable[[], Request], times: int, clients: int) -> dict[str, float]:
     began = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         shares = list(pool.map(lambda _: _taken(port, ask, times // clients), range(clients)))

@@ -283,13 +283,16 @@ def _followed(
     origin = document.get("origin")
     if isinstance(origin, str) and origin:
         old = known.pop(origin, None)
-        if old is None or rules.is_outdated(old.synced_at, time_ms):
+        if old is None:
+            here = {"element_id": element_id, "site": origin, "state": PRESENT}
+            fresh.append(here | {"rank": 0, "wanted_at": now, "synced_at": now})
+        elif rules.is_outdated(old.synced_at, time_ms):
             hold(connection, element_id, origin, now=now)
     for site in rules.destinations(element_id, document, *team):
         old = known.pop(site, None)
         if old is None:
             key = {"element_id": element_id, "site": site}
-            fresh.append(key | {"state": WANTED, "rank": rank, "wanted_at": now})
+            fresh.append(key | {"state": WANTED, "rank": rank, "wanted_at": now, "synced_at": None})
             continue
         changes: dict[str, Any] = {} if old.rank == rank else {"rank": rank}
         if rules.is_outdated(old.synced_at if old.state == PRESENT else old.syncing_at, time_ms):
