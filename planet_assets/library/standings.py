@@ -35,6 +35,11 @@ MOST = 1000
 """Elements that one look at a waiting list tells of."""
 
 BEAT = "heartbeat:"
+_OF = (
+    sa.select(standing)
+    .where(standing.c.element_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(standing.c.element_id, standing.c.site)
+)
 _WAITS = sa.text("standing.state IN ('wanted', 'failed')")
 
 
@@ -100,8 +105,7 @@ def of(connection: sa.Connection, element_ids: Collection[str]) -> dict[str, lis
     found: dict[str, list[Standing]] = {}
     ids = sorted(set(element_ids))
     for start in range(0, len(ids), MOST):
-        query = sa.select(standing).where(standing.c.element_id.in_(ids[start : start + MOST]))
-        for row in connection.execute(query.order_by(standing.c.element_id, standing.c.site)).mappings():
+        for row in connection.execute(_OF, {"ids": ids[start : start + MOST]}).mappings():
             found.setdefault(row["element_id"], []).append(_standing(row))
     return found
 
