@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from planet_assets.library.engine import Library
     from planet_assets.service.options import ServiceOptions
 
-NEEDED = ("fastapi", "uvicorn", "argon2", "re2")
+NEEDED = ("fastapi", "uvicorn", "sse_starlette", "prometheus_client", "argon2", "re2")
 FIRST_ADMIN = "admin"
 LAB_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 

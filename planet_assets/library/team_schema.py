@@ -131,3 +131,34 @@ attempt = Table(
     Index(None, "name", "at"),
     Index(None, "address", "at"),
 )
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("plan_id", String(64), nullable=False),
+    Column("account", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("km2", Double),
+    Column("document", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("posted_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", Moment),
+    Column("reason", Text, nullable=False),
+    Column("by_rule", Boolean, nullable=False),
+    Index(None, "state", "posted_at"),
+)
+
+approval_event = Table(
+    "approval_event",
+    metadata,
+    Column("sequence", serial, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("approval_id", String(64), ForeignKey("approval.id"), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("by", Text, nullable=False),
+)
