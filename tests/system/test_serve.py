@@ -64,7 +64,7 @@ def test_the_first_start_makes_an_admin_and_an_end_waits_for_nobody(tmp_path):
     code, said = first.end()
     assert code == 0
     word = re.search(r"^password: (\S+)$", said, re.MULTILINE)[1]
-    again = Process(tmp_path / "library.db")
+    again = Process(tmp_path / "library.db", "--workers", "2")
     signed = httpx.post(f"{again.url}/api/signIn", data={"username": "admin", "password": word})
     assert signed.status_code == 200 and signed.json()["must_change"] is True
     address = again.url.removeprefix("http://").split(":")
@@ -137,3 +137,23 @@ def test_hostile_paths_are_answered(strict):
     for path in ("/api/read/..%2f..%2fetc%2fpasswd", "/api/read/%00", "/api/%2e%2e/read/x", "//api/read/x", "/%"):
         head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {strict.secrets['user']}\r\n\r\n".encode()
         assert re.search(rb" 4\d\d ", answer(strict, head)), path
+
+
+def test_a_library_that_goes_away_and_comes_back(postgres_cluster):
+    """Requests in its way are told so, what was answered is there, and the service lives."""
+    with postgres_cluster.database() as address, running(address) as team:
+        client, made, seen = team.by("user"), [], set()
+        for number in range(30):
+            if number == 10:
+                postgres_cluster.stop()
+            if number == 20:
+                postgres_cluster.start()
+            reply = client.post("/v1/elements", json={"_id": f"/away/{number}"})
+            seen.add(reply.status_code)
+            if reply.status_code == 201:
+                made.append(reply.json()["id"])
+            elif reply.status_code == 503:
+                told = reply.json()["error"]
+                assert told["kind"] == "LibraryAway" and "127.0.0.1" not in told["message"]
+        assert seen == {201, 503} and len(made) >= 15
+        assert client.post("/api/read", json=made).status_code == 200
