@@ -69,6 +69,7 @@ class Carrier:
     tell: Callable[[Carried], None] = lambda done: None
     """Told how each element ended."""
     _told: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _is_new: bool = True
 
     def one_pass(self) -> list[Carried]:
         """Scan, send and fetch what there is now.
@@ -76,6 +77,9 @@ class Carrier:
         Raises:
             AssetError: the tracker does not answer, or the folder cannot be read.
         """
+        if self._is_new:
+            self.tracker.ask("POST", "/v1/sites", again=True, json={"name": self.site})
+            self._is_new = False
         team, volume = self._parameters()
         self.tracker.ask("POST", "/v1/sites/heartbeat", json={"site": self.site, "agent": self.agent, "status": "on"})
         ended: list[Carried] = []

@@ -46,9 +46,9 @@ def list_sites(request: Request, caller: Reader) -> Response:
     library: Library = request.app.state.library
     now: datetime = request.app.state.clock.now()
     counts, beats = standings.counts(library), standings.beats(library)
-    known = {one.name: one for one in bundles.sites(library, bundles.STORE, bundles.PEER)}
+    known, members = {one.name: one for one in bundles.sites(library)}, standings.members(library)
     found = []
-    for name in sorted({*counts, *beats, *known}):
+    for name in sorted({*counts, *beats, *known, *members}):
         site = known.get(name)
         outstanding = len(bundles.outstanding(library, site.id)) if site else 0
         count = counts.get(name, SiteCount(site=name))
@@ -57,7 +57,8 @@ def list_sites(request: Request, caller: Reader) -> Response:
         found.append(
             {
                 "name": name,
-                "address": _shown(site.address) if site else None,
+                "address": members.get(name) or (_shown(site.address) if site else ""),
+                "takes_files": name in members,
                 "colour": RED if count.failed else YELLOW if count.wanted or outstanding else GREEN,
                 "wanted": count.wanted,
                 "failed": count.failed,
@@ -78,9 +79,8 @@ def add_site(request: Request, caller: Editor, body: Body) -> Response:
     parts = urlsplit(address) if "://" in address else urlsplit("")
     if parts.scheme not in SCHEMES or "@" in parts.netloc or len(address) > 1000 or "\0" in address:
         raise Misused("An address is a folder, https://..., s3://..., gs://... or az://..., without a password.")
-    made = bundles.add_site(library, name, address, {}, role=bundles.PEER)
-    standings.refresh(library, now=request.app.state.clock.now())
-    return Json({"name": made.name, "address": _shown(made.address)}, 201)
+    is_new = standings.join(library, name, address, now=request.app.state.clock.now())
+    return Json({"name": name, "address": address}, 201 if is_new else 200)
 
 
 @router.get("/v1/sites/waiting", tags=["sites"])
