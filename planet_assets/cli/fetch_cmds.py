@@ -10,7 +10,6 @@ import click
 
 from planet_assets.cli import asking, scenes
 from planet_assets.cli.codes import Code, code_of_jobs
-from planet_assets.cli.documents import jobs_document, plan_document
 from planet_assets.cli.options import (
     REGION,
     Command,
@@ -23,6 +22,7 @@ from planet_assets.cli.options import (
     yes_option,
 )
 from planet_assets.cli.output import Face, save_picture
+from planet_assets.view.documents import jobs_document, plan_document
 
 if TYPE_CHECKING:
     from planet_assets.blocking import AssetManager

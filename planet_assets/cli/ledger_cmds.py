@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from planet_assets.cli.codes import Code
-from planet_assets.cli.documents import quota_document
 from planet_assets.cli.fetch_cmds import open_manager
 from planet_assets.cli.library_cmds import open_library
 from planet_assets.cli.options import Group, dry_run_option
 from planet_assets.cli.output import Face, as_json
 from planet_assets.exceptions import DiskProblem, Misused
+from planet_assets.view.documents import quota_document
 
 if TYPE_CHECKING:
     from planet_assets.library.engine import Library

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from planet_assets.cli.codes import Code, code_of_jobs
-from planet_assets.cli.documents import event_document, job_document, jobs_document
 from planet_assets.cli.options import Group, dry_run_option, yes_option
 from planet_assets.cli.output import Face, as_json
 from planet_assets.exceptions import DiskProblem
+from planet_assets.view.documents import event_document, job_document, jobs_document
 from planet_assets.view.units import plain
 
 if TYPE_CHECKING:

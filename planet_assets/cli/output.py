@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import click
 
 from planet_assets.cli.options import HOME
+from planet_assets.view.documents import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def save_picture(face: Face, path: Path, svg: str) -> None:
 
 def as_json(document: Any, *, compact: bool = False) -> str:
     """JSON text; what nobody knows (NaN) is null."""
-    return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=None if compact else 2)
+    return json.dumps(plain(document), ensure_ascii=False, allow_nan=False, indent=None if compact else 2)
 
 
 def bar_signs() -> str:
@@ -70,15 +69,3 @@ def bar_signs() -> str:
     except (UnicodeEncodeError, LookupError):
         return "#+."
     return "█▒·"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, PurePath) else value

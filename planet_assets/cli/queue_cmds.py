@@ -10,12 +10,12 @@ import click
 
 from planet_assets.cli import asking, scenes
 from planet_assets.cli.codes import Code, code_of_jobs
-from planet_assets.cli.documents import jobs_document
 from planet_assets.cli.fetch_cmds import SCENES, interrupted, open_manager
 from planet_assets.cli.library_cmds import open_library
 from planet_assets.cli.options import Group, request_options, yes_option
 from planet_assets.cli.output import Face
 from planet_assets.exceptions import TryLater
+from planet_assets.view.documents import jobs_document
 
 if TYPE_CHECKING:
     from planet_assets.blocking import AssetManager

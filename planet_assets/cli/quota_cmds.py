@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from planet_assets.cli.codes import Code
-from planet_assets.cli.documents import products_document, quota_document
 from planet_assets.cli.fetch_cmds import open_manager
 from planet_assets.cli.options import Group
 from planet_assets.cli.output import Face, bar_signs
+from planet_assets.view.documents import products_document, quota_document
 
 if TYPE_CHECKING:
     from planet_assets.model.quota import QuotaInfo

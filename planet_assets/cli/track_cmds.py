@@ -8,10 +8,10 @@ import click
 
 from planet_assets.cli import asking, scenes
 from planet_assets.cli.codes import Code, code_of_jobs
-from planet_assets.cli.documents import jobs_document, plan_document
 from planet_assets.cli.library_cmds import open_library
 from planet_assets.cli.options import REGION, Command, clipping_options, dry_run_option, yes_option
 from planet_assets.cli.output import Face
+from planet_assets.view.documents import jobs_document, plan_document
 
 if TYPE_CHECKING:
     from planet_assets.flow.sync import Synced

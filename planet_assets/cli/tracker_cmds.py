@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from planet_assets.library.engine import Library
     from planet_assets.service.options import ServiceOptions
 
-NEEDED = ("fastapi", "uvicorn", "argon2", "re2")
+NEEDED = ("fastapi", "uvicorn", "sse_starlette", "prometheus_client", "argon2", "re2")
 FIRST_ADMIN = "admin"
 LAB_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -31,6 +31,7 @@ LAB_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 @click.option("--author-mode", is_flag=True, help="All but admins see only what they wrote.")
 @click.option("--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Serve https with this chain.")
 @click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The certificate's key.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that serve.")
 @click.option(
     "--files", type=click.Path(path_type=Path), metavar="DIR", help="Take files and bundles, and keep them here."
 )
@@ -46,6 +47,7 @@ def serve(
     key: Path | None,
     files: Path | None,
     site: str,
+    workers: int,
 ) -> int:
     """Serve the library to a team until Ctrl-C: elements, people, plans, and a page to watch.
 
@@ -74,29 +76,33 @@ def serve(
         site=checked_site(site),
     )
     pair = (certificate, key) if certificate and key else None
-    with open_library() as library:
-        _serve(library, options, host, port, pair)
+    _serve(options, host, port, pair, workers)
     return Code.OK
 
 
-def _serve(
-    library: Library, options: ServiceOptions, host: str, port: int, certificate: tuple[Path, Path] | None
-) -> None:
+def _serve(options: ServiceOptions, host: str, port: int, certificate: tuple[Path, Path] | None, workers: int) -> None:
     from planet_assets.service.app import build
-    from planet_assets.service.serving import Serving
+    from planet_assets.service.serving import Serving, Workers, bound
 
     try:
-        serving = Serving(build(library, options=options), host, port, certificate=certificate)
+        listener = bound(host, port)
     except OSError as error:
         raise DiskProblem(
             f"The tracker cannot listen on {host}:{port}: {error.strerror or error}.",
             hint="Another one may be running; choose another --port.",
         ) from None
-    click.echo(f"tracker: {serving.url}")
-    click.echo(f"library: {library.where}")
-    if options.auth:
-        _greet_first_admin(library)
-    serving.run()
+    others = Workers(workers - 1)
+    try:
+        with open_library() as library:
+            serving = Serving(build(library, options=options), host, port, certificate=certificate, listener=listener)
+            if others.is_first:
+                click.echo(f"tracker: {serving.url}")
+                click.echo(f"library: {library.where}")
+                if options.auth:
+                    _greet_first_admin(library)
+            serving.run()
+    finally:
+        others.end()
 
 
 def _greet_first_admin(library: Library) -> None:

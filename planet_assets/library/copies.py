@@ -259,6 +259,13 @@ def _regions(library: Library, job_ids: Collection[str]) -> dict[str, str]:
     return found
 
 
+def of_item(library: Library, item_id: str) -> list[Held]:
+    """What the library knows of the files of a scene, removed ones too, the latest first."""
+    with library.read() as connection:
+        rows = connection.execute(_query(state=None).where(copy.c.item_id == item_id))
+        return [_held(row) for row in rows][::-1]
+
+
 def at(library: Library, paths: Iterable[Path]) -> dict[Path, Held]:
     """What the library knows of the files at these paths."""
     wanted = {Path(path) for path in paths}

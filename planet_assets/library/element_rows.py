@@ -22,14 +22,15 @@ from planet_assets.rules import elements as rules
 
 CHUNK = 2000
 """How many ids one statement names."""
+_BY_ID = sa.select(element).where(element.c.id.in_(sa.bindparam("ids", expanding=True)), element.c.deleted_at.is_(None))
 
 
 def fetch(connection: sa.Connection, ids: Iterable[str], *, now: datetime) -> dict[str, Element]:
     """Elements by id; those that are gone are left out."""
     found: dict[str, Element] = {}
     for some in chunks(rules.possible(ids)):
-        query = sa.select(element).where(element.c.id.in_(some), element.c.deleted_at.is_(None))
-        found |= {row["id"]: read(row, now) for row in connection.execute(query).mappings()}
+        rows = connection.execute(_BY_ID, {"ids": some}).mappings()
+        found |= {row["id"]: read(row, now) for row in rows}
     return found
 
 

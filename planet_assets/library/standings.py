@@ -35,6 +35,11 @@ MOST = 1000
 """Elements that one look at a waiting list tells of."""
 
 BEAT, MEMBER = "heartbeat:", "member:"
+_OF = (
+    sa.select(standing)
+    .where(standing.c.element_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(standing.c.element_id, standing.c.site)
+)
 _WAITS = sa.text("standing.state IN ('wanted', 'failed')")
 
 
@@ -121,8 +126,7 @@ def of(connection: sa.Connection, element_ids: Collection[str]) -> dict[str, lis
     found: dict[str, list[Standing]] = {}
     ids = sorted(set(element_ids))
     for start in range(0, len(ids), MOST):
-        query = sa.select(standing).where(standing.c.element_id.in_(ids[start : start + MOST]))
-        for row in connection.execute(query.order_by(standing.c.element_id, standing.c.site)).mappings():
+        for row in connection.execute(_OF, {"ids": ids[start : start + MOST]}).mappings():
             found.setdefault(row["element_id"], []).append(_standing(row))
     return found
 
@@ -308,13 +312,16 @@ def _followed(
     origin = document.get("origin")
     if isinstance(origin, str) and origin:
         old = known.pop(origin, None)
-        if old is None or rules.is_outdated(old.synced_at, time_ms):
+        if old is None:
+            here = {"element_id": element_id, "site": origin, "state": PRESENT}
+            fresh.append(here | {"rank": 0, "wanted_at": now, "synced_at": now})
+        elif rules.is_outdated(old.synced_at, time_ms):
             hold(connection, element_id, origin, now=now)
     for site in rules.destinations(element_id, document, *team):
         old = known.pop(site, None)
         if old is None:
             key = {"element_id": element_id, "site": site}
-            fresh.append(key | {"state": WANTED, "rank": rank, "wanted_at": now})
+            fresh.append(key | {"state": WANTED, "rank": rank, "wanted_at": now, "synced_at": None})
             continue
         changes: dict[str, Any] = {} if old.rank == rank else {"rank": rank}
         if rules.is_outdated(old.synced_at if old.state == PRESENT else old.syncing_at, time_ms):

@@ -46,11 +46,12 @@ element_key = Table(
     "element_key",
     metadata,
     Column("id", serial, primary_key=True, autoincrement=True),
-    Column("element_id", Exact, ForeignKey("element.id"), nullable=False, index=True),
+    Column("element_id", Exact, ForeignKey("element.id"), nullable=False),
     Column("key", Exact, nullable=False),
     Column("kind", String(1), nullable=False),
     Column("text", Exact),
     Column("number", Double),
+    Index("ix_element_key_element_id", "element_id", "key"),
     Index("ix_element_key_text", "key", "text", "element_id", "kind"),
     _where("ix_element_key_number", "key", "number", "element_id", only="number IS NOT NULL"),
 )
@@ -129,4 +130,35 @@ attempt = Table(
     Column("at", Moment, nullable=False),
     Index(None, "name", "at"),
     Index(None, "address", "at"),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("plan_id", String(64), nullable=False),
+    Column("account", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("km2", Double),
+    Column("document", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("posted_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", Moment),
+    Column("reason", Text, nullable=False),
+    Column("by_rule", Boolean, nullable=False),
+    Index(None, "state", "posted_at"),
+)
+
+approval_event = Table(
+    "approval_event",
+    metadata,
+    Column("sequence", serial, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("approval_id", String(64), ForeignKey("approval.id"), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("by", Text, nullable=False),
 )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from planet_assets import __version__
 from planet_assets.flow.clock import RealClock
 from planet_assets.library.engine import Library
-from planet_assets.service import answers
+from planet_assets.service import answers, metrics
 from planet_assets.service.guard import Guard
 from planet_assets.service.live_socket import Sockets
 from planet_assets.service.options import ServiceOptions
@@ -28,6 +28,11 @@ ROUTES = (
     "routes_search",
     "routes_files",
     "routes_graph",
+    "routes_planet",
+    "routes_plans",
+    "live",
+    "metrics",
+    "page",
     "routes_upload",
     "routes_v1",
     "routes_bundles",
@@ -82,6 +87,7 @@ def build(
     app.add_api_route("/health", health, methods=["GET"], tags=["service"])
     app.add_middleware(Sockets, state=app.state)
     app.add_middleware(Guard, options=options)
+    metrics.install(app)
     return app
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from planet_assets.exceptions import Misused
+from planet_assets.exceptions import Conflict, LibraryLocked, Misused
 from planet_assets.library import bundles, scanning, standings
 from planet_assets.library.engine import Library
 from planet_assets.model.people import Caller
@@ -116,22 +116,10 @@ def claim(request: Request, caller: Sender, body: Body) -> Response:
 @router.post("/v1/sites/outcome", tags=["sites"])
 def outcome(request: Request, caller: Sender, body: Body) -> Response:
     """Say how it went with an element one had claimed: arrived, failed or given_back."""
-    state, (element, site, owner) = request.app.state, _whose(body, caller)
-    how, now = _text(body, "outcome"), state.clock.now()
-    if how == "arrived":
-        seal, by = _text(body, "seal", "")[:64], caller.name
-        newest = scanning.arrived(state.library, element, site, owner=owner, seal=seal, by=by, now=now)
-        return Json({"is_newest": newest})
-    if how == "failed":
-        code = body.get("code", OTHER)
-        code = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**6 else OTHER
-        error = _text(body, "error", "failed")
-        standings.failed(state.library, element, site, owner=owner, error=error, code=code, now=now)
-    elif how == "given_back":
-        standings.give_back(state.library, element, site, owner=owner)
-    else:
-        raise Misused("An outcome is arrived, failed or given_back.")
-    return Json({"is_newest": False})
+    try:
+        return Json({"is_newest": _ended(request, caller, body)})
+    except LibraryLocked as error:
+        raise Conflict(error.message, hint=error.hint) from None
 
 
 @router.post("/v1/sites/scanned", tags=["sites"])
@@ -167,6 +155,24 @@ def _waiting(
     if sees_all(caller, author_mode=state.options.author_mode):
         return found
     return [one for one in found if is_author(caller.name, one)]
+
+
+def _ended(request: Request, caller: Caller, body: Any) -> bool:
+    state, (element, site, owner) = request.app.state, _whose(body, caller)
+    how, now = _text(body, "outcome"), state.clock.now()
+    if how == "arrived":
+        seal, by = _text(body, "seal", "")[:64], caller.name
+        return scanning.arrived(state.library, element, site, owner=owner, seal=seal, by=by, now=now)
+    if how == "failed":
+        code = body.get("code", OTHER)
+        code = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**6 else OTHER
+        error = _text(body, "error", "failed")
+        standings.failed(state.library, element, site, owner=owner, error=error, code=code, now=now)
+    elif how == "given_back":
+        standings.give_back(state.library, element, site, owner=owner)
+    else:
+        raise Misused("An outcome is arrived, failed or given_back.")
+    return False
 
 
 def _whose(body: Any, caller: Caller) -> tuple[str, str, str]:

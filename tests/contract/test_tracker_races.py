@@ -7,7 +7,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from planet_assets.rules import elements as rules
 from planet_assets.rules import query_mongo
 from planet_assets.rules.matching import matches
 
-WRITERS = 16
+WRITERS, COUNTERS = 16, 4
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ids = itertools.count()
 
@@ -67,11 +66,12 @@ def no_update_is_lost(team, times):
         for turn in range(times):
             reply = client.put("/api/update", json={"_id": path, f"k{number}": turn})
             assert reply.status_code == 200 and reply.json()[f"k{number}"] == turn
-        counted_up(client, path, max(1, times // 10))
+        if number < COUNTERS:
+            counted_up(client, path, max(1, times // 10))
 
     at_once(team, write)
     [found] = elements.read(team.library, [path], now=NOW)
-    ones = WRITERS * max(1, times // 10)
+    ones = COUNTERS * max(1, times // 10)
     assert found.document["counter"] == ones
     assert all(found.document[f"k{number}"] == times - 1 for number in range(WRITERS))
     assert found.rev == 1 + WRITERS * times + ones
@@ -107,17 +107,6 @@ def test_of_sixteen_who_publish_a_file_one_does(team):
     assert sorted(statuses) == [201] + [409] * (WRITERS - 1)
     found = team.by("admin").get(f"/api/search/%23parent:{asked['_id']}").json()
     assert len(found) == 1, "one child, in the same transaction"
-
-
-def test_signing_in_and_out_at_once_leaves_no_token(team):
-    secrets = [team.secrets[f"w{number}"] for number in range(WRITERS)]
-
-    def leave(client, number):
-        made = client.post("/api/createToken", json={"expiresIn": "1h"}).json()
-        with httpx.Client(base_url=team.url, headers={"Authorization": f"Bearer {made}"}) as own:
-            return own.post("/api/signOut").status_code, own.get("/api/verify").status_code
-
-    assert set(at_once(team, leave)) == {(200, 401)} and len(set(secrets)) == WRITERS
 
 
 # What the index says is what the documents say
@@ -168,7 +157,7 @@ def found_re2(node, text):
     return re2.search(node.pattern, text) is not None
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(documents=st.lists(DOCUMENTS, min_size=1, max_size=5), queries=st.lists(QUERIES, min_size=1, max_size=6))
 def test_a_search_says_what_the_documents_say(library, documents, queries):
     tag = f"t{next(ids)}"

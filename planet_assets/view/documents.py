@@ -1,14 +1,22 @@
-"""What the JSON of the commands holds: quotas, plans and jobs under stable names. Areas in km², sizes in bytes."""
+"""What the JSON of commands and service holds: quotas, plans and jobs under stable names.
+
+Areas in km², sizes in bytes; what nobody knows is null.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planet_assets.model.approval import Approval
     from planet_assets.model.event import Event
     from planet_assets.model.job import DownloadJob
+    from planet_assets.model.month import MonthReport
     from planet_assets.model.plan import Plan, Want
     from planet_assets.model.product import Products
     from planet_assets.model.quota import QuotaInfo
@@ -121,3 +129,31 @@ def event_document(event: Event) -> dict[str, Any]:
 
 def _want(want: Want) -> dict[str, Any]:
     return {"item_type": want.item.item_type, "scene_id": want.item.id, "asset_type": want.asset_type}
+
+
+def approval_document(asked: Approval) -> dict[str, Any]:
+    """A plan that was put to the team, and what was answered."""
+    told = {name: getattr(asked, name) for name in asked.__dataclass_fields__ if name != "document"}
+    return {**told, "why": list(asked.why), "state": str(asked.state), "plan": dict(asked.document)}
+
+
+def month_document(report: MonthReport) -> dict[str, Any]:
+    """A month of the ledger, day by day."""
+    days = [
+        {"day": one.day.isoformat(), "ours_km2": one.ours_km2, "foreign_km2": one.foreign_km2} for one in report.days
+    ]
+    sums = {"spent_km2": report.spent_km2, "foreign_km2": report.foreign_km2, "held_km2": report.held_km2}
+    return {"first": report.first, "days": days, **sums, "pace_km2": report.pace_km2}
+
+
+def plain(value: Any) -> Any:
+    """Values as JSON has them; what nobody knows (NaN) is null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, PurePath) else value
