@@ -40,6 +40,8 @@ _OF = (
     .where(standing.c.element_id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(standing.c.element_id, standing.c.site)
 )
+VOLUME = ("agentStartTime", "last_scan", "last_emission", "last_reception")
+"""Times in milliseconds that the agent of a site tells of itself."""
 _WAITS = sa.text("standing.state IN ('wanted', 'failed')")
 
 
@@ -270,6 +272,19 @@ def beats(library: Library) -> dict[str, dict[str, Any]]:
     query = sa.select(schema.kv).where(schema.kv.c.key.startswith(BEAT, autoescape=True)).order_by(schema.kv.c.key)
     with library.read() as connection:
         return {row.key.removeprefix(BEAT): json.loads(row.value) for row in connection.execute(query)}
+
+
+def volumes(connection: sa.Connection, sites: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Site -> the keys that show on its element how its agent is: `agentStatus`, `agentVersion`, `last_scan` ..."""
+    query = sa.select(schema.kv).where(schema.kv.c.key.in_([f"{BEAT}{one}" for one in sites]))
+    found = {}
+    for row in connection.execute(query):
+        said = json.loads(row.value)
+        keys = {"agentStatus": said.get("status"), "agentVersion": said.get("version")}
+        keys |= {key: said.get(key) for key in VOLUME}
+        keys["lastConnectionSuccess"] = rules.milliseconds(datetime.fromisoformat(said["at"]))
+        found[row.key.removeprefix(BEAT)] = {key: value for key, value in keys.items() if value is not None}
+    return found
 
 
 _FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None, "syncing_at": None}

@@ -20,9 +20,11 @@ from planet_assets.model.standing import SiteCount
 from planet_assets.rules import packages
 from planet_assets.rules.destinations import GREEN, OTHER, RED, YELLOW, checked_site
 from planet_assets.rules.permissions import is_author, sees_all
+from planet_assets.service import shapes
 from planet_assets.service.access import needs
 from planet_assets.service.answers import Json
 from planet_assets.service.bodies import json_body
+from planet_assets.service.shapes import takes
 
 router = APIRouter(default_response_class=Json)
 
@@ -36,7 +38,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 ALIVE = timedelta(minutes=3)
 """An agent that was heard of so long ago still counts as alive."""
 SCHEMES = ("", "http", "https", "s3", "gs", "az")
-SAID = ("status", "agent", "version", "started_at", "note")
+SAID = ("status", "agent", "version", "note", *standings.VOLUME)
 """What an agent may say of itself."""
 
 
@@ -71,7 +73,7 @@ def list_sites(request: Request, caller: Reader) -> Response:
     return Json({"sites": found})
 
 
-@router.post("/v1/sites", tags=["sites"])
+@router.post("/v1/sites", tags=["sites"], openapi_extra=takes(shapes.SITE))
 def add_site(request: Request, caller: Editor, body: Body) -> Response:
     """Name a site; what goes everywhere is wanted there from now on. Nothing is asked of its address by the tracker."""
     library: Library = request.app.state.library
@@ -106,14 +108,14 @@ def listdown(request: Request, caller: Reader, source: str, target: str, count: 
     return Json(_waiting(request, caller, target, source, count))
 
 
-@router.post("/v1/sites/claim", tags=["sites"])
+@router.post("/v1/sites/claim", tags=["sites"], openapi_extra=takes(shapes.CLAIM))
 def claim(request: Request, caller: Sender, body: Body) -> Response:
     """Take an element for one agent alone, or renew that; `claimed` is false when another one has it."""
     state, (element, site, owner) = request.app.state, _whose(body, caller)
     return Json({"claimed": standings.claim(state.library, element, site, owner=owner, now=state.clock.now())})
 
 
-@router.post("/v1/sites/outcome", tags=["sites"])
+@router.post("/v1/sites/outcome", tags=["sites"], openapi_extra=takes(shapes.OUTCOME))
 def outcome(request: Request, caller: Sender, body: Body) -> Response:
     """Say how it went with an element one had claimed: arrived, failed or given_back."""
     try:
@@ -122,7 +124,7 @@ def outcome(request: Request, caller: Sender, body: Body) -> Response:
         raise Conflict(error.message, hint=error.hint) from None
 
 
-@router.post("/v1/sites/scanned", tags=["sites"])
+@router.post("/v1/sites/scanned", tags=["sites"], openapi_extra=takes(shapes.SCANNED))
 def scanned(request: Request, caller: Editor, body: Body) -> Response:
     """Tell what lies at a site (`id`, `size_bytes`, `mtime_ms`): what is new is published, what changed goes out."""
     state, site = request.app.state, checked_site(_text(body, "site"))
@@ -133,11 +135,11 @@ def scanned(request: Request, caller: Editor, body: Body) -> Response:
     return Json(scanning.scanned(state.library, site, entries, by=caller.name, now=state.clock.now()))
 
 
-@router.post("/v1/sites/heartbeat", tags=["sites"])
+@router.post("/v1/sites/heartbeat", tags=["sites"], openapi_extra=takes(shapes.BEAT))
 def heartbeat(request: Request, caller: Sender, body: Body) -> Response:
     """Say that a site's agent lives."""
     state, site = request.app.state, checked_site(_text(body, "site"))
-    said = {key: _text(body, key)[:200] for key in SAID if isinstance(body, dict) and key in body}
+    said = {key: _told(body, key) for key in SAID if isinstance(body, dict) and key in body}
     standings.beat(state.library, site, {**said, "by": caller.name}, now=state.clock.now())
     return Json({"site": site})
 
@@ -193,6 +195,15 @@ def _entry(one: Any) -> scanning.Entry:
     ):
         raise Misused("size_bytes and mtime_ms are numbers.")
     return name, size, mtime
+
+
+def _told(body: Any, key: str) -> str | int:
+    if key not in standings.VOLUME:
+        return _text(body, key)[:200]
+    value = body[key]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise Misused(f"{key} is a time in milliseconds.", argument=key)
+    return value
 
 
 def _text(body: Any, key: str, default: str | None = None) -> str:
