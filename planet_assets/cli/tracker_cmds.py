@@ -13,6 +13,7 @@ from planet_assets.cli.codes import Code
 from planet_assets.cli.library_cmds import open_library
 from planet_assets.cli.options import Command
 from planet_assets.exceptions import DiskProblem, Misused
+from planet_assets.rules.destinations import checked_site
 
 if TYPE_CHECKING:
     from planet_assets.library.engine import Library
@@ -32,7 +33,10 @@ LAB_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 @click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The certificate's key.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that serve.")
 @click.option(
-    "--files", type=click.Path(path_type=Path), metavar="DIR", help="Take uploaded files, and keep them here."
+    "--files", type=click.Path(path_type=Path), metavar="DIR", help="Take files and bundles, and keep them here."
+)
+@click.option(
+    "--site", "site", default="hub", show_default=True, metavar="NAME", help="What that folder is called as a site."
 )
 def serve(
     host: str,
@@ -42,6 +46,7 @@ def serve(
     certificate: Path | None,
     key: Path | None,
     files: Path | None,
+    site: str,
     workers: int,
 ) -> int:
     """Serve the library to a team until Ctrl-C: elements, people, plans, and a page to watch.
@@ -68,6 +73,7 @@ def serve(
         secure=certificate is not None,
         hosts=LAB_HOSTS if no_auth else frozenset(),
         files=files.expanduser().absolute() if files else None,
+        site=checked_site(site),
     )
     pair = (certificate, key) if certificate and key else None
     _serve(options, host, port, pair, workers)
