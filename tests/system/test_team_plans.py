@@ -286,10 +286,13 @@ def test_it_ends_with_open_streams(tmp_path):
     command = [sys.executable, "-m", "planet_assets", "serve", "--port", "0", "--no-auth"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=where, **pipes) as serving:
-        url = serving.stdout.readline().split()[1]
-        with httpx.stream("GET", f"{url}/v1/events", timeout=20, trust_env=False) as answer:
-            lines = answer.iter_lines()
-            assert next(lines) == "event: hello"
-            serving.send_signal(signal.SIGTERM)
-            assert "data:" in "".join(lines), "the stream was ended, not cut"
-        assert serving.wait(20) == 0 and serving.stderr.read() == ""
+        try:
+            url = serving.stdout.readline().split()[1]
+            with httpx.stream("GET", f"{url}/v1/events", timeout=20, trust_env=False) as answer:
+                lines = answer.iter_lines()
+                assert next(lines) == "event: hello"
+                serving.send_signal(signal.SIGTERM)
+                assert "data:" in "".join(lines), "the stream was ended, not cut"
+            assert serving.wait(20) == 0 and serving.stderr.read() == ""
+        finally:
+            serving.kill()
