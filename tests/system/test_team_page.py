@@ -222,7 +222,7 @@ def test_ten_thousand_scenes_and_a_phone(chrome, library, office):
         known.append((item_from_feature(feature), json.dumps(feature)))
     items.remember(library, known, now=begin)
     page = visit(chrome, office.url, **PHONE)
-    until(page, "/10,?0[0-9]{2} known/.test(document.querySelector('#legend').innerText)")
+    until(page, "/10,?0[0-9]{2} only known/.test(document.querySelector('#legend').innerText)")
     wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     for tab in ("plans", "jobs", "scenes", "sites", "look"):
         page.tap(f"#tab-{tab}")
