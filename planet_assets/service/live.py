@@ -71,10 +71,13 @@ class Pump:
     async def _run(self) -> None:
         while self.listeners:
             await self._clock.sleep(LOOK_S)
-            with contextlib.suppress(TryLater):  # a server that is away comes back
+            try:
                 await self.look()
-            before, self._tick = self._tick, asyncio.Event()
-            before.set()
+            except TryLater:
+                pass  # a server that is away comes back
+            finally:
+                before, self._tick = self._tick, asyncio.Event()
+                before.set()
 
     async def look(self) -> None:
         """See how far everything has come."""
@@ -117,7 +120,7 @@ def _pump(request: Request) -> Pump:
 async def _stream(
     request: Request, caller: Caller, pump: Pump, given: dict[str, int] | None, over: anyio.Event
 ) -> AsyncIterator[dict[str, str]]:
-    library, told = request.app.state.library, dict[str, dict[str, Any]]()
+    told = dict[str, dict[str, Any]]()
     clock = RealClock()
     async with pump.listening():
         heads = dict(pump.heads)
@@ -128,8 +131,10 @@ async def _stream(
         looks = 0
         while not over.is_set():
             if any(pump.heads[name] > sequence for name, sequence in cursor.items()):
-                now = await run_in_threadpool(_now, request)
-                found = await run_in_threadpool(feed.after, library, cursor, now)
+                try:
+                    found = await run_in_threadpool(_behind, request, cursor)
+                except TryLater:
+                    return  # the client comes back, and reads on from its cursor
                 for one in found:
                     cursor = feed.moved(cursor, one)
                     if _may_see(request, caller, one):
@@ -149,8 +154,9 @@ async def _stream(
                     return
 
 
-def _now(request: Request) -> Any:
-    return request.app.state.library.lease_time(request.app.state.clock.now())
+def _behind(request: Request, cursor: dict[str, int]) -> list[Happening]:
+    library: Library = request.app.state.library
+    return feed.after(library, cursor, library.lease_time(request.app.state.clock.now()))
 
 
 def _still_known(request: Request) -> bool:

@@ -264,6 +264,26 @@ def test_rules_are_an_admins(office):
     office.of("root").put("/v1/rules", json={})
 
 
+def test_author_mode_hides_what_one_has_no_say_in(folder):
+    library = Library(folder / "authors.db")
+    with team(library, author_mode=True) as office:
+        shown = {"verdict": {"word": "fits"}, "route": "data", "km2": 5.0}
+        put = office.of("ann").post("/v1/plans", json={"id": "question1", "plan_id": "plan-one", **shown})
+        assert put.status_code == 201 and put.json()["state"] == "waiting"
+        for name, count in (("ann", 1), ("ben", 0), ("gus", 0), ("eve", 1)):
+            assert len(office.of(name).get("/v1/plans").json()["plans"]) == count, name
+            assert office.of(name).get("/v1/plans/question1").status_code == (200 if count else 404)
+        assert office.of("ben").delete("/v1/plans/question1").status_code == 404
+        office.of("ben").post("/v1/plans", json={"id": "question2", "plan_id": "plan-two", **shown})
+        start = {"Last-Event-ID": "plan:0"}
+        seen = listen(office.of("ben"), headers=start, until=lambda _, data, __: data.get("subject") == "question2")
+        assert [data["subject"] for name, data, _ in seen if name == "plan"] == ["question2"]
+        other = {"id": "question1", "plan_id": "plan-six", **shown}
+        assert office.of("ann").post("/v1/plans", json=other).status_code == 409
+        assert office.of("ann").delete("/v1/plans/question1").json()["state"] == "withdrawn"
+    library.close()
+
+
 def test_figures_for_prometheus(office):
     assert office.of("").get("/health").json()["status"] == "ok" and office.of("").get("/metrics").status_code == 401
     office.of("gus").get("/v1/items/nothing-of-this-name")
