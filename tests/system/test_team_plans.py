@@ -16,7 +16,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import sandboxes
-from managing import SQUARE, awaited, check_money, manager_of, scenes
+from managing import SQUARE, SR, awaited, check_money, manager_of, scenes
 from teaming import people_of, team
 
 from planet_assets import policies
@@ -316,3 +316,21 @@ def test_it_ends_with_open_streams(tmp_path):
             assert serving.wait(20) == 0 and serving.stderr.read() == ""
         finally:
             serving.kill()
+
+
+def test_from_a_shell(office, sandbox, folder):
+    found = folder / "found.geojson"
+    found.write_text(json.dumps({"type": "FeatureCollection", "features": scenes(1, without=SR)}))
+    key = {"PL_API_KEY": sandbox.key, "PLANET_ASSETS__PLANET__API_URL": sandbox.url, "HOME": str(folder)}
+    known = {"PLANET_ASSETS_TRACKER": office.url, "PLANET_ASSETS_TRACKER_TOKEN": office.secrets["ann"]}
+    where = {**os.environ, **key, **known, "PLANET_ASSETS_LIBRARY": str(folder / "library.db")}
+    command = [sys.executable, "-m", "planet_assets", "download", str(found), "-d", str(folder / "shell")]
+    for more in (["--yes", "--ask-team", office.url], ["--project", "x"]):
+        refused = subprocess.run([*command, *more], env=where, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    with answering(office, "refuse", reason="not by night"):
+        asked = [*command, "--ask-team", office.url, "--project", "shell"]
+        done = subprocess.run(asked, env=where, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 8 and f"waits for an editor at {office.url}" in done.stderr
+    assert "Cancelled by eve. not by night" in json.loads(done.stdout)["jobs"][0]["error_message"]
+    assert approvals.listed(office.library)[0].project == "shell"
