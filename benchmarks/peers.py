@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 from benchmarks.runs import PEERS, ROOT
 
+PINS = ROOT / "requirements" / "bench.txt"
 TOOLS = {"nginx": "nginx-light", "curl": "curl", "aria2c": "aria2", "gdalwarp": "gdal-bin", "openssl": "openssl"}
 """Command -> its Debian package."""
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -16,8 +18,12 @@ PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbi
 
 def bring() -> None:
     """Install what is missing; what cannot be had is left out, and the table says so."""
-    if not (PEERS / "bin" / "python").exists():
+    wanted = hashlib.sha256(PINS.read_bytes()).hexdigest()
+    mark = PEERS / "installed"
+    if not mark.exists() or mark.read_text() != wanted:
         _install_packages()
+        if PEERS.exists():
+            mark.write_text(wanted)
     lacking = [package for command, package in TOOLS.items() if shutil.which(command, path=PATH) is None]
     if lacking and shutil.which("apt-get") and os.geteuid() == 0:
         _tried(["apt-get", "update", "-qq"])
@@ -25,7 +31,6 @@ def bring() -> None:
 
 
 def _install_packages() -> None:
-    pins = str(ROOT / "requirements" / "bench.txt")
     uv = ROOT / ".venv" / "bin" / "uv"
     python = str(PEERS / "bin" / "python")
     if not _tried([sys.executable, "-m", "venv", str(PEERS)]):
@@ -33,7 +38,7 @@ def _install_packages() -> None:
     install = [str(uv), "pip", "install", "--quiet", "--python", python]
     if not uv.exists():
         install = [python, "-m", "pip", "install", "--quiet"]
-    if not _tried([*install, "--require-hashes", "-r", pins]):
+    if not _tried([*install, "--require-hashes", "-r", str(PINS)]):
         shutil.rmtree(PEERS, ignore_errors=True)
 
 

@@ -134,7 +134,7 @@ def _vacuumed(library: object) -> Iterator[None]:
     engine: sa.Engine = library.engine  # type: ignore[attr-defined]
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.text("VACUUM ANALYZE listed"))
+            connection.execute(sa.text("VACUUM ANALYZE listing_segment"))
     yield
 
 

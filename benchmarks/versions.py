@@ -11,7 +11,7 @@ from benchmarks.runs import PEERS
 
 PACKAGES = ("planet-assets", "httpx", "rasterio", "shapely", "pyproj", "sqlalchemy")
 TOOLS = {"nginx": ["-v"], "curl": ["--version"], "aria2c": ["--version"], "gdalwarp": ["--version"]}
-PEER_PACKAGES = ("planet", "stac_asset")
+PEER_PACKAGES = ("planet", "planetscope_py", "stac_asset")
 
 
 def versions() -> list[str]:

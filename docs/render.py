@@ -22,7 +22,8 @@ from planet_assets.model import event
 WIDTH = 96
 
 MORE_NAMES = {
-    "planet_assets.blocking": ["AssetManager"],
+    "planet_assets.blocking": ["AssetManager", "TrackerClient"],
+    "planet_assets.sites.remote": ["TrackerClient"],
     "planet_assets.policies": [
         "max_area",
         "keep_share",

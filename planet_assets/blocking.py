@@ -16,13 +16,13 @@ from typing import Any, Self, TypeVar
 
 from planet_assets import manager as door
 from planet_assets.config import Settings
+from planet_assets.door.holding import Holdings
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook
 from planet_assets.flow.plan import Scenes
 from planet_assets.flow.search import FeatureCollection, Moment
 from planet_assets.flow.sync import Synced
 from planet_assets.flow.track import Records
-from planet_assets.holding import Holdings
 from planet_assets.model.changes import Changes
 from planet_assets.model.clearness import ClearShare
 from planet_assets.model.job import DownloadJob, JobList
@@ -304,6 +304,7 @@ class TrackerClient:
 
     def __init__(self, url: str, token: str | None = None, *, clock: Clock | None = None, **options: Any) -> None:
         self._door = remote.TrackerClient(url, token, clock=clock or RealClock(), **options)
+        self.url = self._door.url
 
     def __repr__(self) -> str:
         return repr(self._door)

@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from planet_assets.choosing import Chooser
+from planet_assets.door.choosing import Chooser
+from planet_assets.door.syncing import Syncer, Wish
 from planet_assets.exceptions import LibraryLocked, Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import account as accounts
@@ -29,7 +30,6 @@ from planet_assets.model.month import MonthReport
 from planet_assets.model.plan import DownloadImpact, Plan
 from planet_assets.model.quota import QuotaInfo, Subscription
 from planet_assets.model.spend import Reconciliation, ReportLine
-from planet_assets.syncing import Syncer, Wish
 
 REPLANS = 20
 REPLAN_PAUSE_S = 0.1

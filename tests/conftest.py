@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
 
 LONGEST = ("test_money", "test_crash", "test_docs", "test_orders_detached", "test_cli_fetch", "test_wiki")
 """Files that take longest begin first, so that no worker is left alone with one of them."""
+
+
+ROOMY_BYTES = 4 * 2**30
+
+
+def pytest_configure() -> None:
+    """What tests write lies in memory where there is room: a disk flushes thousands of times in a run."""
+    memory = Path("/dev/shm")
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < ROOMY_BYTES:
+        return
+    os.environ["TMPDIR"] = tempfile.tempdir = str(memory)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -55,7 +55,7 @@ def run_agent(face: Face, *, pulls: Sequence[str], pushes: Sequence[str], into: 
     with open_library() as library, _work(library, pulls, pushes, into, True) as (sources, targets):
         names = [one.site.name for one in sources] + [one.site.name for one in targets]
         said = {"agent": f"{','.join(names)}"[:200], "version": __version__, "status": "on"}
-        with working() as owner, _stoppable():
+        with working() as owner, stoppable():
             try:
                 face.show(
                     {"agent": names}, lambda: f"The agent works for {', '.join(names) or 'no site'}.", compact=True
@@ -85,7 +85,9 @@ def _tell(face: Face, done: Pass) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
+    """A block that SIGTERM ends by `Stopped`."""
+
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped
 

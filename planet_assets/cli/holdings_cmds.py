@@ -16,7 +16,7 @@ from planet_assets.cli.options import Group, dry_run_option
 from planet_assets.cli.output import Face
 
 if TYPE_CHECKING:
-    from planet_assets.holding import Holdings
+    from planet_assets.door.holding import Holdings
     from planet_assets.model.holdings import Stats
 
 PATH = click.Path(path_type=Path)
@@ -157,8 +157,8 @@ def open_holdings() -> Iterator[Holdings]:
     Raises:
         AssetError: the library cannot be opened.
     """
+    from planet_assets.door.holding import Holdings
     from planet_assets.flow.clock import RealClock
-    from planet_assets.holding import Holdings
 
     with open_library() as opened:
         yield Holdings(opened, RealClock())

@@ -41,6 +41,7 @@ COMMANDS = {
     "cite": ("export_cmds:cite", "Attribution, BibTeX and a methods line for what is held."),
     "publish": ("site_cmds:publish", "Held scenes as sealed bundles to a site: whole or not at all, exactly once."),
     "site": ("site_cmds:site", "Folders, object stores and trackers: push, pull, scan, and the agent."),
+    "tracker": ("team_cmds:tracker", "Elements of a team's tracker: read, search, lock, publish, comment."),
     "queue": ("queue_cmds:queue", "What to fetch as soon as quota and budgets allow."),
     "quota": ("quota_cmds:quota", "Show what may still be used, or declare it."),
     "ledger": ("ledger_cmds:ledger", "What was spent on what, when and by which script; compare it with Planet."),
@@ -48,7 +49,6 @@ COMMANDS = {
     "config": ("setup_cmds:config", "Write or show the settings."),
     "doctor": ("doctor_cmds:doctor", "Test every hop from the key to the disk."),
     "serve": ("tracker_cmds:serve", "The library for a team: elements, people, plans and a page, over HTTP."),
-    "tracker": ("element_cmds:tracker", "Ask a team's tracker: create, find, change, lock, publish, comment."),
     "people": ("people_cmds:people", "Who may sign in to the tracker, and what each may do."),
     "sandbox": ("serve_cmds:sandbox", "A local Planet to try things on."),
 }

@@ -9,13 +9,27 @@ import click
 
 from planet_assets.cli.codes import Code
 from planet_assets.cli.library_cmds import open_library
-from planet_assets.cli.options import Command, Group
+from planet_assets.cli.options import Command, Group, together
 from planet_assets.cli.output import Face
 
 if TYPE_CHECKING:
     from planet_assets.model.bundle import Published, Site
 
 NOTHING = "Nothing is outstanding."
+
+every = click.option(
+    "--every", "every_s", default=30.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between looks."
+)
+carrying = together(
+    click.option("--tracker", required=True, metavar="SITE", help="The tracker: the name of a site."),
+    click.option(
+        "--hub", default="hub", show_default=True, metavar="NAME", help="What the tracker's own site is called."
+    ),
+    click.option("--include", multiple=True, metavar="PATTERN", help="Only such paths: *.tif, aoi/*."),
+    click.option("--exclude", multiple=True, metavar="PATTERN", help="No such paths."),
+    click.option("--package", "package", multiple=True, metavar="PATTERN", help="Such folders are one unit each."),
+    click.option("--quiet-for", "quiet_s", default=5.0, show_default=True, help="Seconds since a file was written."),
+)
 
 
 @click.command(cls=Command)
@@ -99,10 +113,10 @@ def pull(source: str, into: str) -> int:
 @click.option("--from", "pulls", multiple=True, metavar="SITE", help="Fetch from here.")
 @click.option("--into", metavar="SITE", help="The folder site that is fetched into.")
 @click.option("--to", "pushes", multiple=True, metavar="SITE", help="Bring everything that is held here there.")
-@click.option("--every", "every_s", default=30.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds.")
+@every
 @click.option("--once", is_flag=True, help="One pass, then end.")
 def agent(pulls: tuple[str, ...], into: str | None, pushes: tuple[str, ...], every_s: float, once: bool) -> int:
-    """Keep sites alike until SIGTERM or Ctrl-C: fetch, then bring, again and again; killed anywhere, it goes on.
+    """Keep the bundles of sites alike until SIGTERM or Ctrl-C: fetch, then bring; killed anywhere, it goes on.
 
     Without --to, it works on what is outstanding for any site.
     """
@@ -111,6 +125,28 @@ def agent(pulls: tuple[str, ...], into: str | None, pushes: tuple[str, ...], eve
 
         return run_agent(Face.current(), pulls=pulls, pushes=pushes, into=into, every_s=every_s)
     return _one_pass(pulls=pulls, pushes=pushes, into=into, everything=True)
+
+
+@site.command()
+@click.argument("name", metavar="SITE")
+@carrying
+def scan(name: str, tracker: str, **what: Any) -> int:
+    """Tell a tracker which files lie in a folder site: new ones are published, changed ones go out again."""
+    from planet_assets.cli.carrying import run_scan
+
+    return run_scan(Face.current(), name, tracker, **what)
+
+
+@site.command()
+@click.argument("name", metavar="SITE")
+@carrying
+@every
+@click.option("--once", is_flag=True, help="One pass, then end.")
+def carry(name: str, tracker: str, every_s: float, once: bool, **what: Any) -> int:
+    """Work the waiting lists of a folder site at a tracker: scan, send, fetch, until SIGTERM or Ctrl-C."""
+    from planet_assets.cli.carrying import run_carrier
+
+    return run_carrier(Face.current(), name, tracker, every_s=None if once else every_s, **what)
 
 
 def _one_pass(*, pulls: Sequence[str], pushes: Sequence[str], into: str | None, everything: bool) -> int:

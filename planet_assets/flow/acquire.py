@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -92,6 +92,8 @@ class Acquire:
     consent: Consent
     turnstile: Turnstile
     stopped: Callable[[], bool]
+    broke: dict[str, str] = field(default_factory=dict)
+    """Job id -> what ended its last transfer in this run, for whoever is asked to pay again."""
 
     async def perform(self, step: Step, track: Track) -> Event | None:
         """Do one step; what goes wrong is raised and becomes an event in `drive`."""
@@ -160,9 +162,10 @@ class Acquire:
         extra = charges.unconfirmed_km2(job, resuming=resuming, km2=price)
         if extra > 0 and not await self.consent(job, extra):
             self.turnstile.leave(job.id)
+            why = f"{self.broke[job.id]} " if job.id in self.broke else ""
             raise Declined(
-                f"Going on may charge {extra:,.2f} km² more than the {job.agreed_km2:,.2f} km² that were agreed to "
-                f"({job.spent_km2:,.2f} km² are spent).",
+                f"{why}Going on may charge {extra:,.2f} km² more than the {job.agreed_km2:,.2f} km² "
+                f"that were agreed to ({job.spent_km2:,.2f} km² are spent).",
                 hint="Retry the job: the plan of the retry counts that charge, and asks.",
             )
         return FetchStarting(at=self.clock.now(), resuming=resuming, consented_km2=extra)
@@ -256,6 +259,7 @@ class Acquire:
     def _went_wrong(self, track: Track, error: AssetError, before: int, *, heard: bool) -> Event:
         """What an error of the fetch amounts to; raises it where it is no business of the transfer."""
         job, part = track.job, files.part_of(track.job)
+        self.broke[job.id] = str(error)
         match error:
             case LinkExpired():
                 placing.drop_link(part)

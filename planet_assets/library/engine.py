@@ -25,7 +25,7 @@ from planet_assets.library.network_disk import NETWORK_FILE_SYSTEMS, file_system
 from planet_assets.library.owners import is_dead, this_process, working
 from planet_assets.library.refusals import translated
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a library that says so needs none."""
 
 BUSY_S = 30.0

@@ -1,38 +1,35 @@
 """Listings: what a source said last time, by id and fingerprint. Ids that a complete listing lacks keep a tombstone.
 
-A listing is read and compared as a whole in one transaction. It may hold millions of ids, so rows are read and written
-by the engine's own quickest way.
+A listing may hold millions of ids and is read and compared as a whole in one transaction, so it is stored in columns: a
+segment is one row that holds some ten thousand ids as one JSON array and their fingerprints as another. The bulk comes
+first, and every later listing appends a segment of what it changed. When what was appended has grown to half of the
+bulk, all is written anew as one bulk.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from planet_assets.library.engine import Library, alone
-from planet_assets.library.schema import Moment
-from planet_assets.library.schema import listed as table
+from planet_assets.library.schema import listing_segment as table
 from planet_assets.model.changes import Changes, Fingerprints, Remembered
 from planet_assets.rules import changes as rules
 
 Describe = Callable[[str], str | None]
 """The record of an id as text, or None to keep none."""
 
-MISSING = "not in a complete listing"
+SEGMENT = 50_000
+"""Ids of a segment, at most."""
+LOOSE = 10_000
+"""So many ids may be appended to any listing before it is written anew."""
 
-_MARK = "\x1f"
-_MOMENT = Moment()
-_FIELDS = ("listing", "id", "fingerprint", "document", "first_seen", "changed_at", "gone_at", "gone_reason")
-_ON_CONFLICT = (
-    "ON CONFLICT (listing, id) DO UPDATE SET fingerprint = excluded.fingerprint, "
-    "document = coalesce(excluded.document, listed.document), changed_at = excluded.changed_at, "
-    "gone_at = excluded.gone_at, gone_reason = excluded.gone_reason"
-)
+BULK, CHANGED, GONE = "bulk", "changed", "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +73,17 @@ def remember(
         alone(connection)
         before = _remembered(connection, name)
         found = rules.compare(before, listing, complete=complete)
-        touched = dict.fromkeys((*found.new, *found.modified, *found.returned, *found.learned))
         told = {*found.new, *found.modified, *found.learned}
-        at = _MOMENT.process_bind_param(now, connection.dialect)
-        rows: list[tuple[Any, ...]] = []
-        for key in touched:
-            document = describe(key) if describe is not None and key in told else None
-            rows.append((name, key, rules.kept_print(before, listing, key), document, at, at, None, None))
-        rows += [(name, key, before.alive[key], None, at, at, at, MISSING) for key in found.gone]
-        _write(connection, rows)
+        touched = [*dict.fromkeys((*found.new, *found.modified, *found.returned, *found.learned))]
+        prints = [rules.kept_print(before, listing, key) for key in touched]
+        documents = [describe(key) if describe is not None and key in told else None for key in touched]
+        lost = before.prints_of(set(found.gone)) if found.gone else {}
+        last = _last(connection, name)
+        _append(connection, name, BULK if last == 0 else CHANGED, touched, prints, at=now, documents=documents)
+        _append(connection, name, GONE, [*lost], [*lost.values()], at=now)
+        loose = len(before.later) + len(before.gone) + len(touched) + len(lost)
+        if last and loose > max(LOOSE, len(before.ids) // 2):
+            _write_anew(connection, name, _entries(connection, name))
     return found
 
 
@@ -101,92 +100,154 @@ def remembered(library: Library, name: str) -> Remembered:
 
 def entries(library: Library, name: str, *, gone: bool = False) -> Iterator[Entry]:
     """The ids of a listing with their records, sorted by id; those that are gone where asked for."""
-    tomb = table.c.gone_at.is_not(None) if gone else table.c.gone_at.is_(None)
-    query = sa.select(*(table.c[field] for field in _FIELDS[1:-1])).where(table.c.listing == name, tomb)
     with library.read() as connection:
-        for row in connection.execute(query.order_by(table.c.id)):
-            yield Entry(**row._mapping)
+        found = _entries(connection, name)
+    for key in sorted(found):
+        if (found[key].gone_at is not None) is gone:
+            yield found[key]
 
 
 def names(library: Library) -> dict[str, tuple[int, int]]:
     """Every listing: name -> (listed, gone)."""
-    alive, tombs = (
-        sa.func.count().filter(table.c.gone_at.is_(None)),
-        sa.func.count().filter(table.c.gone_at.is_not(None)),
-    )
-    query = sa.select(table.c.listing, alive, tombs).group_by(table.c.listing).order_by(table.c.listing)
     with library.read() as connection:
-        return {name: (int(listed), int(gone)) for name, listed, gone in connection.execute(query)}
+        known = {name: _remembered(connection, name) for name in _names(connection)}
+    return {name: (one.count, len(one.gone)) for name, one in known.items()}
 
 
 def forget(library: Library, name: str) -> int:
     """Drop a listing, tombstones included; everything is new the next time. Returns how many ids it had."""
     with library.write() as connection:
-        return connection.execute(sa.delete(table).where(table.c.listing == name)).rowcount
+        had = _remembered(connection, name)
+        connection.execute(sa.delete(table).where(table.c.listing == name))
+        return had.count + len(had.gone)
+
+
+def merge(connection: sa.Connection, other: Library) -> int:
+    """Bring in the listings of another library, in the caller's transaction; of two entries the later one stays.
+
+    Returns how many ids were not known.
+    """
+    with other.read() as theirs:
+        found = {name: _entries(theirs, name) for name in _names(theirs)}
+    new = 0
+    for name, given in found.items():
+        known = _entries(connection, name)
+        new += len(given.keys() - known.keys())
+        joined = {key: _later(known.get(key), one) for key, one in given.items()}
+        if any(known.get(key) != one for key, one in joined.items()):
+            _write_anew(connection, name, known | joined)
+    return new
+
+
+def _later(ours: Entry | None, theirs: Entry) -> Entry:
+    if ours is None:
+        return theirs
+    last = theirs if theirs.changed_at > ours.changed_at else ours
+    return replace(last, first_seen=min(ours.first_seen, theirs.first_seen))
 
 
 def _remembered(connection: sa.Connection, name: str) -> Remembered:
-    alive = _scan(connection, name, "gone_at IS NULL")
-    return Remembered(alive=alive, gone=_scan(connection, name, "gone_at IS NOT NULL"))
+    columns = (table.c.kind, table.c.ids, table.c.prints)
+    ids: list[str] = []
+    prints: list[str] = []
+    later: dict[str, str] = {}
+    gone: dict[str, str] = {}
+    for kind, some, theirs in connection.execute(_of(name, *columns)):
+        if kind == BULK:
+            ids += json.loads(some)
+            prints += json.loads(theirs)
+            continue
+        pairs = dict(zip(json.loads(some), json.loads(theirs), strict=True))
+        here, there = (gone, later) if kind == GONE else (later, gone)
+        here.update(pairs)
+        for key in pairs:
+            there.pop(key, None)
+    overridden = sum(map((later.keys() | gone.keys()).__contains__, ids)) if later or gone else 0
+    return Remembered(ids=ids, prints=prints, later=later, gone=gone, count=len(ids) - overridden + len(later))
 
 
-def _scan(connection: sa.Connection, name: str, which: str) -> dict[str, str]:
-    """Id -> fingerprint by the driver itself: rows of a million ids are not worth an object each."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    query = f"SELECT id, fingerprint FROM listed WHERE listing = {mark} AND {which}"
-    if connection.dialect.name == "postgresql":
-        driver: Any = connection.connection.cursor()
-        with driver:
-            return _copied_out(driver, query, name)
-    found = _joined_up(connection, query, name)
-    if found is None:
-        rows: Any = connection.exec_driver_sql(query, (name,)).cursor
-        return dict(rows)
+def _entries(connection: sa.Connection, name: str) -> dict[str, Entry]:
+    """Every id with all that is known of it, in the order first seen."""
+    found: dict[str, Entry] = {}
+    for row in connection.execute(_of(name, *table.c)).mappings():
+        keys, at = json.loads(row["ids"]), row["at"]
+        unsaid = [None] * len(keys)
+        documents, firsts, moments = (
+            json.loads(row[field]) if row[field] else unsaid for field in ("documents", "firsts", "moments")
+        )
+        for key, known, document, first, moment in zip(
+            keys, json.loads(row["prints"]), documents, firsts, moments, strict=True
+        ):
+            before, since = found.get(key), _time(moment) or at
+            found[key] = Entry(
+                id=key,
+                fingerprint=known,
+                document=document if document is not None or before is None else before.document,
+                first_seen=_time(first) or (since if before is None else before.first_seen),
+                changed_at=since,
+                gone_at=since if row["kind"] == GONE else None,
+            )
     return found
 
 
-def _joined_up(connection: sa.Connection, query: str, name: str) -> dict[str, str] | None:
-    """SQLite's columns as one text each, cut apart here; None where a value holds the mark, or all are too long."""
-    whole = f"SELECT count(*), group_concat(id, char(31)), group_concat(fingerprint, char(31)) FROM ({query})"
-    try:
-        count, ids, prints = connection.exec_driver_sql(whole, (name,)).one()
-    except sa.exc.DBAPIError:
-        return None
-    if not count:
-        return {}
-    keys, values = ids.split(_MARK), prints.split(_MARK)
-    return dict(zip(keys, values, strict=True)) if len(keys) == len(values) == count else None
+def _names(connection: sa.Connection) -> Sequence[str]:
+    return connection.execute(sa.select(table.c.listing).distinct().order_by(table.c.listing)).scalars().all()
 
 
-def _copied_out(driver: Any, query: str, name: str) -> dict[str, str]:
-    """PostgreSQL's COPY, as one text; tab, newline and backslash in a value are escaped there."""
-    with driver.copy(f"COPY ({query}) TO STDOUT", (name,)) as copy:
-        text = b"".join(copy).decode()
-    if not text:
-        return {}
-    parts = text[:-1].replace("\n", "\t").split("\t")
-    if "\\" in text:
-        parts = [_unescaped(part) if "\\" in part else part for part in parts]
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+def _of(name: str, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(*columns).where(table.c.listing == name).order_by(table.c.number)
 
 
-_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "\\": "\\"}
+def _last(connection: sa.Connection, name: str) -> int:
+    query = sa.select(sa.func.coalesce(sa.func.max(table.c.number), 0)).where(table.c.listing == name)
+    return int(connection.execute(query).scalar_one())
 
 
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text, flags=re.DOTALL)
+def _append(
+    connection: sa.Connection,
+    name: str,
+    kind: str,
+    ids: Sequence[str],
+    prints: Sequence[str],
+    *,
+    at: datetime,
+    **more: Sequence[str | None],
+) -> None:
+    """Write ids at the end of a listing, `more` being columns of theirs; one in which nothing is said is left out."""
+    number = _last(connection, name)
+    said = {field: values for field, values in more.items() if any(value is not None for value in values)}
+    rows = []
+    for start in range(0, len(ids), SEGMENT):
+        part = slice(start, start + SEGMENT)
+        row = {"listing": name, "number": number + 1 + start // SEGMENT, "kind": kind, "at": at}
+        row |= {"ids": _text(ids[part]), "prints": _text(prints[part])}
+        row |= {field: _text(said[field][part]) if field in said else None for field in more}
+        rows.append(row)
+    if rows:
+        connection.execute(sa.insert(table), rows)
 
 
-def _write(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert or replace rows in one statement; what was seen first stays so."""
-    if not rows:
-        return
-    fields, rows = ", ".join(_FIELDS), sorted(rows, key=lambda row: row[1])
-    if connection.dialect.name == "postgresql":
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        given = ", ".join("%s::text[]" for _ in _FIELDS)
-        insert = f"INSERT INTO listed ({fields}) SELECT * FROM unnest({given}) {_ON_CONFLICT}"
-        connection.exec_driver_sql(insert, tuple(columns))
-        return
-    marks = ", ".join("?" for _ in _FIELDS)
-    connection.exec_driver_sql(f"INSERT INTO listed ({fields}) VALUES ({marks}) {_ON_CONFLICT}", rows)
+def _write_anew(connection: sa.Connection, name: str, found: Mapping[str, Entry]) -> None:
+    connection.execute(sa.delete(table).where(table.c.listing == name))
+    for kind in (BULK, GONE):
+        rows = [one for one in found.values() if (one.gone_at is not None) is (kind == GONE)]
+        if rows:
+            _append(
+                connection,
+                name,
+                kind,
+                [one.id for one in rows],
+                [one.fingerprint for one in rows],
+                at=max(one.changed_at for one in rows),
+                documents=[one.document for one in rows],
+                firsts=[one.first_seen.isoformat() for one in rows],
+                moments=[one.changed_at.isoformat() for one in rows],
+            )
+
+
+def _text(values: Sequence[str | None]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -19,6 +19,11 @@ def this_process() -> str:
     return f"{_machine()}:{os.getpid()}:{_start_mark(os.getpid())}"
 
 
+def this_machine() -> str:
+    """Names this machine."""
+    return _machine()
+
+
 @contextmanager
 def working() -> Iterator[str]:
     """A name for one run of this process, by which it claims jobs; it is dead as soon as the block ends."""

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.exceptions import DiskProblem, LibraryLocked, Misused
-from planet_assets.library import ground, merging, schema
+from planet_assets.library import ground, listings, merging, schema
 from planet_assets.library.engine import Library, alone, is_dead, upsert
 
 
@@ -114,12 +114,13 @@ def _merged(library: Library, other: Library) -> dict[str, int]:
         rows = {
             table.name: [dict(row) for row in connection.execute(sa.select(table)).mappings()]
             for table in schema.metadata.sorted_tables
+            if table is not schema.listing_segment
         }
     counts: dict[str, int] = {}
     with library.write() as connection:
         alone(connection)
         counts["item"] = _newer(connection, schema.item, rows["item"], "seen_at")
-        counts["listed"] = _newer(connection, schema.listed, rows["listed"], "changed_at")
+        counts["listed"] = listings.merge(connection, other)
         counts["quota"] = _newer(connection, schema.quota, rows["quota"], "as_of")
         number = merging.sites(connection, rows["site"])
         counts["copy"] = _copies(connection, number, rows["copy"])

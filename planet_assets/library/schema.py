@@ -1,7 +1,7 @@
 """The tables. An item is what is known, a copy is what a place holds, a job is work to make a copy right, an event is
 what happened, a site is a place; the ledger says what was spent, quota what may be, ground what a term has unlocked,
-the queue what is wanted as soon as it may be, listed what a source listed last time, and kv remembers small things. A
-bundle is made of components; a shipment brings it to a site, where it is ready when every component was shipped.
+the queue what is wanted as soon as it may be, a listing's segments what a source listed, and kv remembers small things.
+A bundle is made of components; a shipment brings it to a site, where it is ready when every component was shipped.
 
 Text is never cast, and names that others gave have no greatest length. Times are ISO 8601 UTC text of fixed width, so
 that they sort as they are.
@@ -201,18 +201,18 @@ queue = Table(
     Index(None, "account", "state"),
 )
 
-listed = Table(
-    "listed",
+listing_segment = Table(
+    "listing_segment",
     metadata,
     Column("listing", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("fingerprint", Text, nullable=False),
-    Column("document", Text),
-    Column("first_seen", Moment, nullable=False),
-    Column("changed_at", Moment, nullable=False),
-    Column("gone_at", Moment),
-    Column("gone_reason", Text),
-    Index("ix_listed_scan", "listing", "gone_at", "id", "fingerprint"),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(10), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("ids", Text, nullable=False),
+    Column("prints", Text, nullable=False),
+    Column("documents", Text),
+    Column("firsts", Text),
+    Column("moments", Text),
 )
 
 bundle = Table(

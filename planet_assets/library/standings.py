@@ -111,7 +111,9 @@ def shown(connection: sa.Connection, element_ids: Collection[str]) -> dict[str, 
     return {name: rules.shown(each) for name, each in of(connection, element_ids).items()}
 
 
-def waiting(library: Library, target: str, *, source: str | None = None, limit: int, now: datetime) -> list[str]:
+def waiting(
+    library: Library, target: str, *, source: str | None = None, limit: int, now: datetime, owner: str | None = None
+) -> list[str]:
     """Elements that are to come to a site and nobody brings, by priority, then the oldest wish first.
 
     Args:
@@ -120,13 +122,14 @@ def waiting(library: Library, target: str, *, source: str | None = None, limit: 
         source: only what is at this site as it is now; None for all.
         limit: how many at the most.
         now: the time.
+        owner: an agent; what it has claimed itself, and not brought, is told too.
     """
     with library.read() as connection:
         at = lease_time(connection, now)
         query = sa.select(standing.c.element_id).where(
             _WAITS,
             standing.c.site == target,
-            sa.or_(standing.c.lease_until.is_(None), standing.c.lease_until <= at),
+            sa.or_(standing.c.lease_until.is_(None), standing.c.lease_until <= at, standing.c.lease_owner == owner),
             sa.or_(standing.c.state == WANTED, standing.c.tried_at.is_(None), standing.c.tried_at <= at - REST),
         )
         if source is not None:
@@ -166,13 +169,18 @@ def arrived(library: Library, element_id: str, site: str, *, owner: str, now: da
         LibraryLocked: another agent has taken over.
     """
     with turn(library) as connection:
-        row = _mine(connection, element_id, site, owner)
-        begun = row["syncing_at"] or now
-        is_newest = row["wanted_at"] <= begun
-        values = _FREE | {"synced_at": begun, "error": None, "error_code": None}
-        values["state"] = PRESENT if is_newest else WANTED
-        connection.execute(sa.update(standing).where(*_at(element_id, site)).values(values))
-        return bool(is_newest)
+        return arrive(connection, element_id, site, owner=owner, now=now)
+
+
+def arrive(connection: sa.Connection, element_id: str, site: str, *, owner: str, now: datetime) -> bool:
+    """The same in a transaction."""
+    row = _mine(connection, element_id, site, owner)
+    begun = row["syncing_at"] or now
+    is_newest = row["wanted_at"] <= begun
+    values = _FREE | {"synced_at": begun, "error": None, "error_code": None}
+    values["state"] = PRESENT if is_newest else WANTED
+    connection.execute(sa.update(standing).where(*_at(element_id, site)).values(values))
+    return bool(is_newest)
 
 
 def failed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Fingerprints = Mapping[str, str]
@@ -11,12 +11,37 @@ Fingerprints = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """A listing as it was last seen."""
+    """A listing as it was last seen: the bulk of it as two columns, and what changed since then.
 
-    alive: Fingerprints = field(default_factory=dict)
-    """Ids that were listed."""
+    `later` and `gone` hold good against the columns, which may still name what they have moved or lost.
+    """
+
+    ids: Sequence[str] = ()
+    """Ids of the bulk, each once."""
+    prints: Sequence[str] = ()
+    """Their fingerprints, as many."""
+    later: Fingerprints = field(default_factory=dict)
+    """Ids that were new or moved after the bulk."""
     gone: Fingerprints = field(default_factory=dict)
-    """Ids that a complete listing lacked, with what they were."""
+    """Ids that a complete listing lacked, with what they were; none of `later`."""
+    count: int = 0
+    """How many ids are listed, those that are gone left out."""
+
+    @classmethod
+    def of(cls, alive: Fingerprints, gone: Fingerprints | None = None) -> Remembered:
+        """From ids that were listed, and those that are gone; none is both."""
+        return cls(ids=tuple(alive), prints=tuple(alive.values()), gone=gone or {}, count=len(alive))
+
+    @property
+    def alive(self) -> dict[str, str]:
+        """Ids that were listed, with their fingerprints."""
+        known = dict(zip(self.ids, self.prints, strict=True)) | dict(self.later)
+        return {key: known[key] for key in known if key not in self.gone}
+
+    def prints_of(self, keys: Collection[str]) -> dict[str, str]:
+        """Fingerprints of some that are listed."""
+        found = {key: known for key, known in zip(self.ids, self.prints, strict=True) if key in keys}
+        return found | {key: known for key, known in self.later.items() if key in keys}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

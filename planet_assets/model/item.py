@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,11 @@ class Item:
     permissions: tuple[str, ...] | None = None
     """Asset types this key may download; None when the record does not say."""
 
-    @property
-    def ref(self) -> tuple[str, str]:
-        """Item type and id: what names the item."""
-        return self.item_type, self.id
+    ref: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """Item type and id: what names the item."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ref", (self.item_type, self.id))  # asked for ten times a scene
 
     @property
     def pixel_m(self) -> float:

@@ -7,10 +7,12 @@ the cut of the whole. This module knows no network; it is handed a function that
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from planet_assets.rules.area import buffered
 from planet_assets.rules.window import Grid, Window, moved, outline_of, snapped, window_of
 
 Read = Callable[[int, int], bytes]
-"""Bytes from an offset, exactly as many as are asked for."""
+"""Bytes from an offset, exactly as many as are asked for. Tiles are asked for by several threads at once."""
 
 HEADER_BLOCK_BYTES = 8192
 MOST_HEADER_BYTES = 8 * 2**20
@@ -35,6 +37,8 @@ SPARE_SHARE = 0.03
 """Share of bytes between tiles that may be read and dropped, for fewer requests."""
 MOST_RUN_BYTES = 8 * 2**20
 """Read at once and held in memory."""
+READERS = 4
+"""Runs that are on their way at once, so that nobody waits for the distance to the server."""
 
 
 class Unfit(Exception):
@@ -214,11 +218,9 @@ def _write(
     rows, columns = grid.block
     count = -(-window.height // rows) * -(-window.width // columns)
     due, done = sum(tile.length for tile in touched), 0
-    with part.open("wb") as out:
+    with part.open("wb") as out, closing(_read_ahead(read, runs(touched))) as coming:
         writer = TileWriter(out, tags, count, due + 16 * len(touched))
-        for run in runs(touched):
-            start, stop = run[0].offset, max(tile.offset + tile.length for tile in run)
-            data = memoryview(read(start, stop - start))
+        for run, start, data in coming:
             for tile in run:
                 writer.write(tile.index, data[tile.offset - start : tile.offset - start + tile.length])
                 done += tile.length
@@ -227,6 +229,24 @@ def _write(
         writer.close()
         out.flush()
         os.fsync(out.fileno())
+
+
+def _read_ahead(read: Read, wanted: Sequence[list[Tile]]) -> Generator[tuple[list[Tile], int, memoryview], None, None]:
+    """Runs in their order, each with where it starts and its bytes; the next ones are on their way meanwhile."""
+
+    def fetch(run: list[Tile]) -> tuple[list[Tile], int, memoryview]:
+        start, stop = run[0].offset, max(tile.offset + tile.length for tile in run)
+        return run, start, memoryview(read(start, stop - start))
+
+    with ThreadPoolExecutor(READERS) as threads:
+        waiting, left = deque[Future[tuple[list[Tile], int, memoryview]]](), iter(wanted)
+        try:
+            waiting.extend(threads.submit(fetch, run) for run in islice(left, READERS))
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(threads.submit(fetch, run) for run in islice(left, 1))
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 def runs(tiles: Sequence[Tile]) -> list[list[Tile]]:

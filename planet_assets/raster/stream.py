@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,13 @@ from rasterio.windows import Window as PixelWindow
 
 from planet_assets.exceptions import ClipFailed
 from planet_assets.model.job import Clipping
-from planet_assets.raster.reading import GDAL_ERRORS, fill_of, grid_of, nodata_of, read_window
+from planet_assets.raster.reading import GDAL_ERRORS, environment, fill_of, grid_of, nodata_of, read_window
 from planet_assets.raster.usable import Usable
 from planet_assets.rules.window import Outline, Window, moved, strips
 
 TILE_PX = 512
 STRIP_BYTES = 48 * 2**20
-"""Most pixels held at once; a wider strip is written in pieces of whole tiles."""
+"""Most pixels of a piece, of which two are held at once; a wider strip is written in pieces of whole tiles."""
 
 DRAFT = "zstd"
 """Packs what the COG driver reads again at once: the fastest that is still small."""
@@ -130,21 +132,46 @@ def blank(pixels: np.ndarray, inside: np.ndarray, fill: float) -> None:
 
 
 def _fill(dataset: Any, out: Any, outline: Outline | Usable, window: Window, tick: Callable[[float], None]) -> int:
-    """All pixels, a row of tiles at a time and no more columns at once than memory allows; counts those inside."""
-    fill, inside = fill_of(dataset), 0
-    pieces = -(-strip_bytes(dataset, window) // STRIP_BYTES)
+    """All pixels, the next piece being read while one is packed; counts those inside."""
+    inside = 0
+    with closing(_one_ahead(_pieces(dataset, outline, window))) as pieces:  # nothing reads on when this fails
+        for place, pixels, count in pieces:
+            out.write(pixels, window=place)
+            inside += count
+            tick((place.row_off + place.height) / window.height)
+    return inside
+
+
+_Piece = tuple[PixelWindow, np.ndarray, int]
+"""Where in the window, the pixels (band, row, col) with nothing outside the ROI, and how many lie inside."""
+
+
+def _pieces(dataset: Any, outline: Outline | Usable, window: Window) -> Iterator[_Piece]:
+    """A row of tiles at a time, and no more columns at once than memory allows."""
+    fill, pieces = fill_of(dataset), -(-strip_bytes(dataset, window) // STRIP_BYTES)
     columns = max(TILE_PX, -(-window.width // pieces // TILE_PX) * TILE_PX)
     for top, rows in strips(window, TILE_PX):
         within = outline.inside(top, rows)
-        inside += int(np.count_nonzero(within))
         for left in range(0, window.width, columns):
             width = min(columns, window.width - left)
             there = Window(col_off=window.col_off + left, row_off=window.row_off + top, width=width, height=rows)
-            pixels = read_window(dataset, there)
-            blank(pixels, within[:, left : left + width], fill)
-            out.write(pixels, window=PixelWindow(left, top, width, rows))
-        tick((top + rows) / window.height)
-    return inside
+            pixels, wanted = read_window(dataset, there), within[:, left : left + width]
+            blank(pixels, wanted, fill)
+            yield PixelWindow(left, top, width, rows), pixels, int(np.count_nonzero(wanted))
+
+
+def _one_ahead(pieces: Iterator[_Piece]) -> Generator[_Piece, None, None]:
+    """The same pieces, each made on a thread of its own while the one before is in use."""
+
+    def make() -> _Piece | None:
+        with environment():
+            return next(pieces, None)
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(make)
+        while (piece := coming.result()) is not None:
+            coming = thread.submit(make)
+            yield piece
 
 
 def _profile(dataset: Any, window: Window, compression: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +40,8 @@ CODECS: dict[int, dict[str, Any]] = {
 """TIFF's number of a lossless codec -> how GDAL is asked for it. Others are streamed."""
 
 WORKERS = 2
+TASK_TILES = 4
+"""Edge tiles that one task packs: the first row and the last may be nothing but edge."""
 ROWS_AHEAD = 4
 """Rows of tiles whose edge tiles may be packed and waiting."""
 
@@ -129,7 +131,7 @@ def write_tiles(
         ClipFailed: a tile cannot be packed.
         OSError: the file cannot be written.
     """
-    inside, waiting = 0, deque[tuple[int, np.ndarray, Future[dict[int, bytes]]]]()
+    inside, waiting = 0, deque[tuple[int, np.ndarray, list[Future[dict[int, bytes]]]]]()
     lengths = way.tags[directory.LENGTHS].numbers.astype(np.int64)
     touched = [way.source_index(row, column) for row in range(way.rows) for column in range(way.columns)]
     edges = _EdgeTiles(dataset, way)
@@ -137,8 +139,9 @@ def write_tiles(
         out = TileWriter(target, way.new_tags, way.rows * way.columns, 2 * int(lengths[touched].sum()))
 
         def finish() -> None:
-            row, counts, packed = waiting.popleft()
-            for column, tile in _row(source, way, row, counts, packed.result()):
+            row, counts, tasks = waiting.popleft()
+            packed = {column: tile for task in tasks for column, tile in task.result().items()}
+            for column, tile in _row(source, way, row, counts, packed):
                 out.write(row * way.columns + column, tile)
             tick((row + 1) / way.rows)
 
@@ -147,7 +150,9 @@ def write_tiles(
                 mask = outline.inside(row * way.tile[0], way.place(row, 0).height)
                 counts = np.add.reduceat(mask.sum(axis=0), np.arange(0, mask.shape[1], way.tile[1]))
                 inside += int(counts.sum())
-                waiting.append((row, counts, pool.submit(edges.pack, row, mask, counts)))
+                edge = edges.columns(row, counts)
+                parts = [edge[at : at + TASK_TILES] for at in range(0, len(edge), TASK_TILES)]
+                waiting.append((row, counts, [pool.submit(edges.pack, row, mask, part) for part in parts]))
                 if len(waiting) > ROWS_AHEAD:
                     finish()
             while waiting:
@@ -181,11 +186,12 @@ class _EdgeTiles:
         if codec != 1 and predictor is not None:
             self._profile["PREDICTOR"] = int(predictor.numbers[0])
 
-    def pack(self, row: int, mask: np.ndarray, counts: np.ndarray) -> dict[int, bytes]:
-        """The packed edge tiles of a row, by column."""
-        edge = [column for column in range(self._way.columns) if 0 < counts[column] < self._whole(row, column)]
-        if not edge:
-            return {}
+    def columns(self, row: int, counts: np.ndarray) -> list[int]:
+        """Which tiles of a row lie on the edge; `counts` are their pixels inside."""
+        return [column for column in range(self._way.columns) if 0 < counts[column] < self._whole(row, column)]
+
+    def pack(self, row: int, mask: np.ndarray, edge: Sequence[int]) -> dict[int, bytes]:
+        """Edge tiles of a row, packed, by column."""
         tile_rows, tile_columns = self._way.tile
         with environment(None), rasterio.open(self._path, driver="GTiff", NUM_THREADS=1) as dataset:
             shape = (dataset.count, tile_rows, tile_columns * len(edge))

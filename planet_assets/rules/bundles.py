@@ -7,6 +7,7 @@ charge twice, so the fewest bundles win, then the fewest files nobody asked for.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from itertools import combinations
 
 from planet_assets.exceptions import Misused
@@ -56,8 +57,26 @@ def bundles_for(asset_types: Iterable[str], available: Collection[str] = ()) -> 
 
 def assignment(asset_types: Sequence[str], available: Collection[str] = ()) -> dict[str, str]:
     """Asset type -> the bundle that brings it. Errors are those of `bundles_for`."""
-    bundles = bundles_for(asset_types, available)
-    return {one: next(name for name in bundles if one in BUNDLES[name]) for one in asset_types}
+    found = assignment_if_any(asset_types, available)
+    if found is None:
+        bundles_for(asset_types, available)  # raises, and says why
+    return found or {}
+
+
+def assignment_if_any(asset_types: Sequence[str], available: Collection[str] = ()) -> dict[str, str] | None:
+    """The same; None where no bundle delivers one of them, or the item lacks an asset that every such bundle needs."""
+    found = _assigned(tuple(asset_types), tuple(available))
+    return None if found is None else dict(found)
+
+
+@lru_cache(maxsize=1024)
+def _assigned(asset_types: tuple[str, ...], available: tuple[str, ...]) -> tuple[tuple[str, str], ...] | None:
+    """Nearly all scenes of a search ask alike."""
+    try:
+        bundles = bundles_for(asset_types, available)
+    except Misused:
+        return None
+    return tuple((one, next(name for name in bundles if one in BUNDLES[name])) for one in asset_types)
 
 
 def chunks(items: Sequence[str], size: int = GOOD_ITEMS) -> list[list[str]]:

@@ -38,38 +38,46 @@ def compare(remembered: Remembered, listing: Fingerprints, *, complete: bool = F
         listing: the listing as it is, or a part of it.
         complete: True when the listing holds everything; only then what it lacks is gone.
     """
-    was = map(remembered.alive.get, listing)
-    differing = compress(listing, map(ne, was, listing.values()))  # nearly all are alike, and are passed over quickly
-    new, modified, returned, learned = [], [], [], []
-    for key in differing:
-        now = listing[key]
-        before = remembered.alive.get(key)
-        if before is None:
-            before = remembered.gone.get(key)
-            if before is None:
-                new.append(key)
-                continue
-            returned.append(key)
-        if before == UNKNOWN and now != UNKNOWN:
-            learned.append(key)
-        elif now not in (UNKNOWN, before):
-            modified.append(key)
-    still_there = len(listing) - len(new) - len(returned)
-    lacks = complete and still_there < len(remembered.alive)
-    gone = sorted(remembered.alive.keys() - listing.keys()) if lacks else ()
+    moved, lacking = _differing(remembered, listing)
+    back = {key: before for key, before in remembered.gone.items() if key in listing}
+    moved |= back
+    in_order = tuple(compress(listing, map(moved.__contains__, listing))) if moved else ()
+    fresh = len(listing) - (remembered.count - len(lacking)) - len(back)
     return Changes(
         listed=listing,
-        new=tuple(new),
-        modified=tuple(modified),
-        gone=tuple(gone),
-        returned=tuple(returned),
-        learned=tuple(learned),
+        new=_unknown(remembered, listing) if fresh else (),
+        modified=tuple(
+            key for key in in_order if UNKNOWN not in (moved[key], listing[key]) and moved[key] != listing[key]
+        ),
+        gone=tuple(sorted(lacking)) if complete else (),
+        returned=tuple(key for key in in_order if key in back),
+        learned=tuple(key for key in in_order if moved[key] == UNKNOWN != listing[key]),
     )
 
 
+def _differing(remembered: Remembered, listing: Fingerprints) -> tuple[dict[str, str], list[str]]:
+    """Of what was listed: ids that are listed with another fingerprint, with the one they had, and ids that are not.
+
+    The listing is the table that is looked into, since the caller has made it already; nearly all ids are alike, and
+    are passed over quickly.
+    """
+    ids, prints, later, gone = remembered.ids, remembered.prints, remembered.later, remembered.gone
+    unlike = compress(zip(ids, prints, strict=True), map(ne, map(listing.get, ids), prints))
+    found = [pair for pair in unlike if pair[0] not in later and pair[0] not in gone]
+    found += [pair for pair in later.items() if listing.get(pair[0]) != pair[1]]
+    moved = {key: before for key, before in found if key in listing}
+    return moved, [key for key, _ in found if key not in listing]
+
+
+def _unknown(remembered: Remembered, listing: Fingerprints) -> tuple[str, ...]:
+    known = set(remembered.ids)
+    known.update(remembered.later, remembered.gone)
+    return tuple(key for key in listing if key not in known)
+
+
 def kept_print(remembered: Remembered, listing: Fingerprints, key: str) -> str:
-    """The fingerprint to remember: a known one is never forgotten for an unknown one."""
-    return listing[key] or remembered.alive.get(key) or remembered.gone.get(key) or UNKNOWN
+    """The fingerprint to remember of a new or changed id; a known one is never forgotten for an unknown one."""
+    return listing[key] or remembered.gone.get(key) or UNKNOWN
 
 
 def fingerprint(record: Mapping[str, Any], keys: Sequence[str] = CHANGE_KEYS) -> str:

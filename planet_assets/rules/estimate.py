@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,12 +118,20 @@ def grounds_of(chosen: Chosen, clip: BaseGeometry | None, pieces: Mapping[Ref, B
 
 def size_bytes(item: Item, asset_type: str, km2: float) -> tuple[int, int]:
     """Low and high guess of a file's size from bands, pixel size and area."""
-    if not is_raster(asset_type):
+    kind = _kind(asset_type)
+    if kind is None:
         return SMALL_FILE_BYTES
-    kind = next((word for word in BYTES_PER_PIXEL if word in asset_type), "analytic_4b")
     raw = km2 * 1e6 / item.pixel_m**2 * BYTES_PER_PIXEL[kind]
     low, high = STORED_SHARE.get(kind, DEFAULT_SHARE)
     return int(raw * low), int(raw * high)
+
+
+@lru_cache(maxsize=256)
+def _kind(asset_type: str) -> str | None:
+    """By which word its pixels are counted; None for what has none."""
+    if not is_raster(asset_type):
+        return None
+    return next((word for word in BYTES_PER_PIXEL if word in asset_type), "analytic_4b")
 
 
 def _inside(items: Sequence[Item], roi: BaseGeometry, pieces: Mapping[Ref, BaseGeometry] | None) -> dict[Ref, float]:

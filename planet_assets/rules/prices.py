@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from planet_assets.exceptions import Misused
 from planet_assets.model.geometry import only_areas
 from planet_assets.model.item import Item
 from planet_assets.model.tariff import Tariff
 from planet_assets.rules.area import geodesic_km2
-from planet_assets.rules.bundles import assignment
+from planet_assets.rules.bundles import assignment_if_any
 from planet_assets.rules.tariff import NOTHING, new_km2, one_after_another
 
 if TYPE_CHECKING:
@@ -188,7 +187,4 @@ def types_of(wants: Sequence[Want]) -> list[tuple[Item, list[str]]]:
 
 def _bundles(item: Item, types: Sequence[str]) -> dict[str, str]:
     """Asset type -> bundle; a type that no bundle delivers stands for itself."""
-    try:
-        return assignment(types, item.assets)
-    except Misused:
-        return {asset_type: asset_type for asset_type in types}
+    return assignment_if_any(types, item.assets) or {asset_type: asset_type for asset_type in types}

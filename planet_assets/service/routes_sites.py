@@ -13,10 +13,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from planet_assets.exceptions import Misused
-from planet_assets.library import bundles, standings
+from planet_assets.library import bundles, scanning, standings
 from planet_assets.library.engine import Library
 from planet_assets.model.people import Caller
 from planet_assets.model.standing import SiteCount
+from planet_assets.rules import packages
 from planet_assets.rules.destinations import GREEN, OTHER, RED, YELLOW, checked_site
 from planet_assets.rules.permissions import is_author, sees_all
 from planet_assets.service.access import needs
@@ -84,10 +85,11 @@ def add_site(request: Request, caller: Editor, body: Body) -> Response:
 
 @router.get("/v1/sites/waiting", tags=["sites"])
 def list_waiting(
-    request: Request, caller: Reader, target: Site, source: str | None = None, limit: Limit = 100
+    request: Request, caller: Reader, target: Site, source: str | None = None, limit: Limit = 100, agent: str = ""
 ) -> Response:
     """Elements that are to come to a site and nobody brings: by priority, then the oldest wish first."""
-    return Json({"elements": _waiting(request, caller, target, source or None, limit)})
+    found = _waiting(request, caller, target, source or None, limit, _owner(caller, agent.replace("\0", "")))
+    return Json({"elements": found})
 
 
 @router.get("/api/listup/{source}/{target}/{count}", tags=["tracker"])
@@ -117,7 +119,9 @@ def outcome(request: Request, caller: Sender, body: Body) -> Response:
     state, (element, site, owner) = request.app.state, _whose(body, caller)
     how, now = _text(body, "outcome"), state.clock.now()
     if how == "arrived":
-        return Json({"is_newest": standings.arrived(state.library, element, site, owner=owner, now=now)})
+        seal, by = _text(body, "seal", "")[:64], caller.name
+        newest = scanning.arrived(state.library, element, site, owner=owner, seal=seal, by=by, now=now)
+        return Json({"is_newest": newest})
     if how == "failed":
         code = body.get("code", OTHER)
         code = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**6 else OTHER
@@ -130,6 +134,17 @@ def outcome(request: Request, caller: Sender, body: Body) -> Response:
     return Json({"is_newest": False})
 
 
+@router.post("/v1/sites/scanned", tags=["sites"])
+def scanned(request: Request, caller: Editor, body: Body) -> Response:
+    """Tell what lies at a site (`id`, `size_bytes`, `mtime_ms`): what is new is published, what changed goes out."""
+    state, site = request.app.state, checked_site(_text(body, "site"))
+    found = body.get("found")
+    if not isinstance(found, list) or len(found) > standings.MOST:
+        raise Misused(f"found is a list of {standings.MOST} at the most.", argument="found")
+    entries = [_entry(one) for one in found]
+    return Json(scanning.scanned(state.library, site, entries, by=caller.name, now=state.clock.now()))
+
+
 @router.post("/v1/sites/heartbeat", tags=["sites"])
 def heartbeat(request: Request, caller: Sender, body: Body) -> Response:
     """Say that a site's agent lives."""
@@ -139,12 +154,15 @@ def heartbeat(request: Request, caller: Sender, body: Body) -> Response:
     return Json({"site": site})
 
 
-def _waiting(request: Request, caller: Caller, target: str, source: str | None, count: int) -> list[dict[str, Any]]:
+def _waiting(
+    request: Request, caller: Caller, target: str, source: str | None, count: int, owner: str | None = None
+) -> list[dict[str, Any]]:
     state = request.app.state
     if not 0 <= count <= standings.MOST:
         raise Misused(f"How many is a number up to {standings.MOST}.")
     places = [checked_site(one) for one in (target, source) if one is not None]
-    ids = standings.waiting(state.library, places[0], source=source, limit=count, now=state.clock.now())
+    now = state.clock.now()
+    ids = standings.waiting(state.library, places[0], source=source, limit=count, now=now, owner=owner)
     found = standings.documents(state.library, ids)
     if sees_all(caller, author_mode=state.options.author_mode):
         return found
@@ -152,8 +170,23 @@ def _waiting(request: Request, caller: Caller, target: str, source: str | None, 
 
 
 def _whose(body: Any, caller: Caller) -> tuple[str, str, str]:
-    agent = _text(body, "agent", "agent")[:200]
-    return _text(body, "element"), checked_site(_text(body, "site")), f"{caller.name}/{agent}"
+    agent = _text(body, "agent", "agent")
+    return _text(body, "element"), checked_site(_text(body, "site")), _owner(caller, agent)
+
+
+def _owner(caller: Caller, agent: str) -> str:
+    return f"{caller.name}/{agent[:200]}"
+
+
+def _entry(one: Any) -> scanning.Entry:
+    name = _text(one, "id")
+    packages.checked_path(name)
+    size, mtime = one.get("size_bytes"), one.get("mtime_ms")
+    if not all(
+        isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**53 for number in (size, mtime)
+    ):
+        raise Misused("size_bytes and mtime_ms are numbers.")
+    return name, size, mtime
 
 
 def _text(body: Any, key: str, default: str | None = None) -> str:

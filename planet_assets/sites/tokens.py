@@ -29,6 +29,16 @@ def find(path: Path, address: str, told_address: str | None = None, told_token: 
     return _read(path).get(origin_of(address))
 
 
+def addresses(path: Path) -> list[str]:
+    """Trackers that a token is kept for.
+
+    Raises:
+        DiskProblem: the file cannot be read.
+        Unsafe: others can read it.
+    """
+    return sorted(_read(path))
+
+
 def keep(path: Path, address: str, token: str | None) -> None:
     """Remember a token, or forget it where it is None.
 

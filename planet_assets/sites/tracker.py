@@ -135,6 +135,16 @@ class Tracker:
         except httpx.HTTPError as error:
             raise wire.no_answer(error, self.address) from None
 
+    def ask(self, method: str, path: str, *, again: bool = False, **more: Any) -> Any:
+        """Any other route: its JSON. `again` says that the request may be repeated.
+
+        Raises:
+            AssetError: the tracker refuses, or does not answer.
+        """
+        if again:
+            return self._patiently(lambda: self._asked(method, path, **more))
+        return self._asked(method, path, **more)
+
     def _declared(self, bundle: Bundle) -> Any:
         body = {"name": bundle.name, "revision": bundle.revision, "kind": bundle.kind, "seal": bundle.seal}
         parts = [

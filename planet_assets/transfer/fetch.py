@@ -160,8 +160,7 @@ class Fetcher:
             Unsafe: an address or redirect was refused.
             DiskProblem: the disk refused; the part is kept, after an input/output error dropped.
         """
-        watch = self._watch(stopped)
-        task = Task(url, Path(part), promise, watch, on_resolved, on_start, before_restart, on_progress)
+        task = Task(url, Path(part), promise, self._watch(stopped), on_resolved, on_start, before_restart, on_progress)
         with self._talking(task):
             return self._run(task)
 
@@ -176,14 +175,16 @@ class Fetcher:
         stopped: Callable[[], bool] | None = None,
     ) -> Ranges:
         """Parts of the file at an address, over one link: a redirect is followed once. Arguments as in `fetch`."""
-        task = Task(url, Path(part), promise, self._watch(stopped), on_resolved, on_start, None, None)
+        link = Task(url, Path(part), promise, self._watch(stopped), on_resolved, on_start, None, None)
 
         def ask(headers: Mapping[str, str], take: Take) -> None:
+            task = replace(link, watch=self._watch(stopped))  # threads ask at once, each with patience of its own
             with self._talking(task), closing(self._ask(task, headers)) as response:
+                link.url = task.url
                 task.watch.expect_body()
                 take(response.status_code, response.headers, response.iter_raw())
 
-        return Ranges(ask, name=task.name, media=promise.media, on_start=lambda: task.started(0))
+        return Ranges(ask, name=link.name, media=promise.media, on_start=lambda: link.started(0))
 
     def _watch(self, stopped: Callable[[], bool] | None) -> Watch:
         return Watch(stall_s=self._stall_s, floor_bytes_s=self._floor_bytes_s, stopped=stopped)

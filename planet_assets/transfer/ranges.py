@@ -6,6 +6,7 @@ by If-Range. An answer that is anything but the range asked for, of that version
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 
 from planet_assets.exceptions import NetworkError
@@ -31,7 +32,7 @@ class VersionChanged(Exception):
 
 
 class Ranges:
-    """One version of a remote file. Belongs to one thread."""
+    """One version of a remote file. After the first read several threads may read at once."""
 
     def __init__(self, ask: Ask, *, name: str, media: str, on_start: Callable[[], None] | None = None) -> None:
         """Nothing is asked yet.
@@ -46,6 +47,7 @@ class Ranges:
         self.size_bytes = 0
         self.read_bytes = 0
         self._ask, self._name, self._media, self._on_start = ask, name, media, on_start
+        self._counting = threading.Lock()
 
     def read(self, start: int, length: int) -> bytes:
         """Exactly these bytes; fewer only where the file ends before. A connection that breaks is made again.
@@ -78,7 +80,8 @@ class Ranges:
                 if due < 0:
                     raise NoRanges("it sent more than it announced")
                 data.extend(chunk)
-                self.read_bytes += len(chunk)
+                with self._counting:
+                    self.read_bytes += len(chunk)
             if due:
                 raise Cut
 

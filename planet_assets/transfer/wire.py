@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
@@ -38,20 +38,31 @@ class Wire(httpcore.NetworkStream):
             raise httpcore.ReadError("the connection broke") from None
 
     def read_into(self, buffer: memoryview) -> int:
-        """Read what is there into the buffer; 0 at the end of the stream.
+        """Read what is there, waiting for the first of it only; 0 at the end of the stream.
+
+        TLS hands out 16 KiB at a time: to hash and write so little at once costs more than the bytes do.
 
         Raises:
             Cut: the connection broke.
             Stopped, Stalled: see `Watch.look`.
         """
         try:
-            return self._receive(buffer)
+            filled = self._receive(buffer)
         except OSError:
             raise Cut from None
+        if not 0 < filled < len(buffer):
+            return filled
+        self._sock.settimeout(0)
+        with suppress(OSError):  # nothing more is there, or it broke, which the next read will hear
+            while filled < len(buffer) and (more := self._sock.recv_into(buffer[filled:])):
+                self._wires.watch.waited(0.0, more)
+                filled += more
+        return filled
 
     def _receive(self, buffer: memoryview) -> int:
         watch = self._wires.watch
-        self._sock.settimeout(watch.slice_s)
+        if self._sock.gettimeout() != watch.slice_s:
+            self._sock.settimeout(watch.slice_s)
         while True:
             watch.look()
             began = time.monotonic()

@@ -105,13 +105,16 @@ def page(stage: Stage) -> None:
     stage.storage(said(200, PAGE, Content_Type="text/html"), disguised)
 
 
-ASTRAY = "that another link may charge again, for nobody knows what the first one did; nothing was sent astray"
+ASTRAY = (
+    "that the link leads astray, and that another one may charge again, for nobody knows what the first one did; "
+    "nothing was sent astray"
+)
 REDIRECT = "that the link leads astray, and where it was not followed to; nothing was sent there"
 
 
 @fault(
     "redirect: loop, downgrade or foreign host/loop", "http", "clean",
-    happens="the link leads in a circle", seen=ASTRAY, words="may charge", code=8,
+    happens="the link leads in a circle", seen=ASTRAY, words="in circles", code=8,
 )  # fmt: skip
 def loop(stage: Stage) -> None:
     stage.sandbox.fault("redirect-loop")
@@ -127,7 +130,7 @@ def foreign(stage: Stage) -> None:
 
 @fault(
     "redirect: loop, downgrade or foreign host/downgrade", "http", "clean",
-    happens="an encrypted link leads to an open one", seen=ASTRAY, words="may charge", code=8,
+    happens="an encrypted link leads to an open one", seen=ASTRAY, words="encrypted", code=8,
 )  # fmt: skip
 def downgrade(stage: Stage) -> None:
     stage.behind_tls()

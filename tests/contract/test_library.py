@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,11 @@ def test_every_earlier_schema_comes_up_and_keeps_its_rows(library_address, revis
     assert before and all(len(rows) == 1 for rows in before.values())
     Library(library_address).close()
     after = contents(engine)
+    if row := before.pop("listed", None):
+        [segment] = after["listing_segment"]
+        assert [json.loads(segment[name]) for name in ("ids", "prints", "documents", "firsts", "moments")] == [
+            [row[0][name]] for name in ("id", "fingerprint", "document", "first_seen", "gone_at")
+        ]
     for table, [row] in before.items():
         assert [{name: kept[name] for name in row} for kept in after[table]] == [row]
     with engine.connect() as connection:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from planet_assets.library import listings
+from planet_assets.library import listings, saving
 from planet_assets.library.engine import Library
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -67,3 +68,51 @@ def test_a_new_id_is_new_to_one_of_those_who_race(library):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: listings.remember(library, "race", listing, now=NOW), range(8)))
     assert sum(len(one.new) for one in found) == 200
+
+
+def test_listings_of_another_library_come_in_and_the_later_word_stays(library, tmp_path):
+    other = Library(tmp_path / "other.db")
+    listings.remember(other, "site", {"a": "1", "b": "1", "c": "1"}, now=NOW)
+    listings.remember(library, "site", {"a": "2", "d": "1"}, now=NOW + timedelta(weeks=1))
+    listings.remember(other, "site", {"a": "1", "b": "2"}, now=NOW + timedelta(weeks=2), complete=True)
+    other.close()
+    saving.merge(library, tmp_path / "other.db")
+    assert listings.remembered(library, "site").alive == {"a": "2", "b": "2", "d": "1"}
+    assert listings.remembered(library, "site").gone == {"c": "1"}
+    assert next(listings.entries(library, "site")).first_seen == NOW
+    assert saving.merge(library, tmp_path / "other.db")["listed"] == 0
+
+
+def test_a_listing_written_anew_says_the_same(library, monkeypatch):
+    monkeypatch.setattr(listings, "LOOSE", 5)
+    monkeypatch.setattr(listings, "SEGMENT", 3)
+    chance = random.Random(7)
+    known: dict[str, dict[str, object]] = {}
+    for week in range(60):
+        now, complete = NOW + timedelta(weeks=week), chance.random() < 0.6
+        listing = {f"i{number}": chance.choice("123") for number in chance.sample(range(12), chance.randrange(12))}
+        listings.remember(
+            library, "site", listing, now=now, complete=complete, describe=lambda key, week=week: f"{key} {week}"
+        )
+        for key, value in listing.items():
+            before = known.get(key, {"first": now, "gone": None})
+            moved = before.get("print") != value
+            if moved or before["gone"]:
+                before |= {"print": value, "changed": now, "gone": None}
+            if moved:
+                before["document"] = f"{key} {week}"
+            known[key] = before
+        for key in known.keys() - listing.keys() if complete else ():
+            if known[key]["gone"] is None:
+                known[key] |= {"gone": now, "changed": now}
+        for gone in (False, True):
+            expected = [
+                (key, one["print"], one["document"], one["first"], one["changed"], one["gone"])
+                for key, one in sorted(known.items())
+                if (one["gone"] is not None) is gone
+            ]
+            found = listings.entries(library, "site", gone=gone)
+            assert [(e.id, e.fingerprint, e.document, e.first_seen, e.changed_at, e.gone_at) for e in found] == expected
+        alive = {key: one["print"] for key, one in known.items() if one["gone"] is None}
+        assert listings.remembered(library, "site").alive == alive
+        assert listings.names(library).get("site", (0, 0)) == (len(alive), len(known) - len(alive))

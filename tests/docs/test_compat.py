@@ -11,7 +11,12 @@ from wikipage import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "compat.md"
 LIST = ROOT.parent / "shared" / "contracts" / "tracking_systems.md"
-SECTIONS = {"000": "AssetTracker and ImageDownloader", "001": "mmmeta", "002": "UploadTracker"}
+SECTIONS = {
+    "000": "AssetTracker and ImageDownloader",
+    "001": "mmmeta",
+    "002": "UploadTracker",
+    "003": "damas-core and SyncPlanet",
+}
 
 
 def rows(heading):

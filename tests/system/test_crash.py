@@ -109,7 +109,7 @@ def _rounds(sandbox: RunningSandbox, folder: Path, environment: dict[str, str], 
 def test_killed_at_random_points_and_resumed(
     sandbox: RunningSandbox, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    _rounds(sandbox, tmp_path, environment, 10)  # of each way of charging
+    _rounds(sandbox, tmp_path, environment, 5)  # of each way of charging
 
 
 @pytest.mark.soak

@@ -15,9 +15,9 @@ from commands import Desk
 from managing import ANALYTIC, UDM2, XML, check_money, manager_of, md5, scenes
 from sandboxes import running
 
+from planet_assets.door.holding import Holdings
 from planet_assets.exceptions import DiskProblem, Misused
 from planet_assets.flow.clock import RealClock
-from planet_assets.holding import Holdings
 from planet_assets.library import copies, ledger
 from planet_assets.library import jobs as job_rows
 from planet_assets.library.engine import Library

@@ -385,7 +385,7 @@ async def test_a_disk_that_fills_up_meanwhile_fails_the_job_unpaid(
 ) -> None:
     manager = make(sandbox)
     plan = await manager.plan(scenes(1), [ANALYTIC])
-    monkeypatch.setattr("planet_assets.carrying.refuse_bad_disk", lambda plan: None)
+    monkeypatch.setattr("planet_assets.door.carrying.refuse_bad_disk", lambda plan: None)
     monkeypatch.setattr("planet_assets.flow.files.free_bytes", lambda folder: 100_000)
     [job] = await manager.run(plan)
     assert job.status is S.FAILED and "too little for" in job.error_message

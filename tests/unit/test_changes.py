@@ -14,7 +14,7 @@ PRINTS = st.dictionaries(st.text("abc", max_size=2), st.sampled_from(["", "1", "
 
 
 def test_every_kind_of_change():
-    before = Remembered(alive={"same": "1", "moved": "1", "lost": "1"}, gone={"back": "1"})
+    before = Remembered.of({"same": "1", "moved": "1", "lost": "1"}, {"back": "1"})
     found = changes.compare(before, {"moved": "2", "same": "1", "fresh": "1", "back": "1"}, complete=True)
     assert (found.new, found.modified, found.gone, found.returned) == (("fresh",), ("moved",), ("lost",), ("back",))
     assert found.unchanged == ("same", "back") and found.unchanged_count == 2
@@ -22,25 +22,31 @@ def test_every_kind_of_change():
 
 
 def test_a_partial_listing_declares_nothing_gone():
-    assert changes.compare(Remembered(alive={"a": "1"}), {}).gone == ()
+    assert changes.compare(Remembered.of({"a": "1"}), {}).gone == ()
 
 
 @pytest.mark.parametrize(("was", "now"), [("", "1"), ("1", ""), ("", "")])
 def test_what_is_unknown_is_no_change(was, now):
-    before = Remembered(alive={"a": was})
+    before = Remembered.of({"a": was})
     found = changes.compare(before, {"a": now})
     assert found.modified == () and found.unchanged == ("a",)
-    assert changes.kept_print(before, {"a": now}, "a") == (was or now)
 
 
-@given(alive=PRINTS, gone=PRINTS, listing=PRINTS, complete=st.booleans())
-def test_every_id_has_one_fate(alive, gone, listing, complete):
-    gone = {key: value for key, value in gone.items() if key not in alive}
-    found = changes.compare(Remembered(alive=alive, gone=gone), listing, complete=complete)
+@given(bulk=PRINTS, later=PRINTS, gone=PRINTS, listing=PRINTS, complete=st.booleans())
+def test_every_id_has_one_fate(bulk, later, gone, listing, complete):
+    gone = {key: value for key, value in gone.items() if key not in later}
+    alive = {key: value for key, value in (bulk | later).items() if key not in gone}
+    before = Remembered(ids=[*bulk], prints=[*bulk.values()], later=later, gone=gone, count=len(alive))
+    assert before.alive == alive and before.prints_of(alive) == alive
+    found = changes.compare(before, listing, complete=complete)
     fates = [*found.new, *found.modified, *found.unchanged, *found.gone]
     assert sorted(fates) == sorted(set(fates)) and set(fates) >= set(listing)
     assert set(found.gone) == (alive.keys() - listing.keys() if complete else set())
-    assert set(found.new) == listing.keys() - alive.keys() - gone.keys()
+    assert found.new == tuple(key for key in listing if key not in alive and key not in gone)
+    assert found.returned == tuple(key for key in listing if key in gone)
+    had = gone | alive
+    assert found.learned == tuple(key for key in listing if had.get(key) == "" != listing[key])
+    assert found.modified == tuple(key for key in listing if had.get(key) and listing[key] not in ("", had[key]))
 
 
 def test_a_fingerprint_ignores_what_is_no_change():

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from planet_assets.desk import Desk
+from planet_assets.door.desk import Desk
 from planet_assets.export.vector import roi_of
 from planet_assets.flow.clearness import clear_over
 from planet_assets.flow.given import Scenes, read_scenes

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from planet_assets import config as configuration
-from planet_assets.carrying import Carrier, is_placed, must_wait
+from planet_assets.door.carrying import Carrier, is_placed, must_wait
+from planet_assets.door.holding import Holdings
+from planet_assets.door.wiring import Wiring
 from planet_assets.exceptions import Misused
 from planet_assets.flow import account as accounts
 from planet_assets.flow import track as tracking
@@ -19,7 +21,6 @@ from planet_assets.flow.account import read_products
 from planet_assets.flow.adopting import recent
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.consent import Hook, ask_on_terminal
-from planet_assets.holding import Holdings
 from planet_assets.library import jobs as job_rows
 from planet_assets.library import ledger
 from planet_assets.library.engine import Library
@@ -30,7 +31,6 @@ from planet_assets.model.plan import Plan
 from planet_assets.model.ports import Clock
 from planet_assets.model.product import Products
 from planet_assets.planet.auth import PlanetAuth
-from planet_assets.wiring import Wiring
 
 
 class Desk:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from planet_assets.door.wiring import Wiring
 from planet_assets.exceptions import Misused
 from planet_assets.flow import adopting, replan
 from planet_assets.flow.adopting import Adoption
@@ -23,7 +24,6 @@ from planet_assets.model.item import items_from
 from planet_assets.model.job import DownloadJob, JobList
 from planet_assets.model.plan import Plan
 from planet_assets.rules.charges import TOLERANCE_KM2
-from planet_assets.wiring import Wiring
 
 STALE = timedelta(minutes=5)
 """Age of a plan from which the quota is read again before anything is reserved."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from planet_assets.carrying import Carrier
+from planet_assets.door.carrying import Carrier
+from planet_assets.door.wiring import Wiring
 from planet_assets.exceptions import Misused
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import replan, sync
@@ -19,7 +20,6 @@ from planet_assets.model.changes import Changes
 from planet_assets.model.job import JobList
 from planet_assets.model.plan import Plan
 from planet_assets.rules.naming import known_types
-from planet_assets.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
