@@ -12,7 +12,7 @@ from benchmarks.runs import ROOT, Broken
 from benchmarks.table import Row, as_markdown, as_text, machine, missing
 from benchmarks.versions import versions
 
-SECTIONS = ("areas", "clips", "remote", "startup", "activation", "library", "tracking", "transfer")
+SECTIONS = ("areas", "clips", "remote", "startup", "activation", "library", "tracking", "tracker", "transfer")
 
 
 def main() -> int:

@@ -40,7 +40,7 @@ def hub(folder: Path, *, auth: bool = False, address: str | None = None, **optio
     try:
         app = build(library, options=ServiceOptions(auth=auth, files=files, **options))
         with Serving(app, "127.0.0.1", 0) as serving:
-            yield Hub(serving.url, library, files)
+            yield Hub(serving.url, library, files / "bundles")
     finally:
         library.close()
 

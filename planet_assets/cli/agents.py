@@ -107,9 +107,8 @@ def _work(
     Raises:
         Misused: a name is none, or something is missing.
     """
-    from planet_assets import config
+    from planet_assets.door import reaching
     from planet_assets.flow.agent import Pull, Push
-    from planet_assets.flow.publish import depot_of
     from planet_assets.flow.pulling import folder_of_site
     from planet_assets.library import bundles
 
@@ -122,7 +121,7 @@ def _work(
         sources = []
         for name in pulls:
             site = bundles.site_named(library, name)
-            depot = depot_of(site, config.tracker_token)
+            depot = reaching.depot(site)
             stack.callback(depot.close)
             if target is not None:
                 sources.append(Pull(site=site, depot=depot, into=target))
@@ -131,7 +130,7 @@ def _work(
             wanted = [(one, False) for one in bundles.sites(library)]
         targets = []
         for site, all_of_it in wanted:
-            depot = depot_of(site, config.tracker_token)
+            depot = reaching.depot(site)
             stack.callback(depot.close)
             targets.append(Push(site=site, depot=depot, everything=all_of_it))
         yield sources, targets

@@ -63,6 +63,7 @@ def _carrier(
     quiet_s: float,
 ) -> Iterator[Carrier]:
     from planet_assets import config
+    from planet_assets.door import reaching
     from planet_assets.flow.carrier import Carrier
     from planet_assets.flow.clock import RealClock, pause
     from planet_assets.flow.pulling import folder_of_site
@@ -77,7 +78,7 @@ def _carrier(
     if not there.address.startswith(("http://", "https://")):
         raise Misused(f"{tracker} is no tracker.", hint="`site add NAME https://HOST` names one.", argument="tracker")
     rules = Rules(include=tuple(include), exclude=tuple(exclude), packages=tuple(package), quiet_s=quiet_s)
-    remote = Tracker(there.address, config.tracker_token(there.address), pause=pause)
+    remote = Tracker(there.address, config.tracker_token(there.address), pause=pause, verify=reaching.trust())
     root = folder_of_site(here)
     if not root.is_dir():
         raise DiskProblem(f"{root} is no folder.", hint="Is the disk there?")

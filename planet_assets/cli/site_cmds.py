@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -147,6 +148,35 @@ def carry(name: str, tracker: str, every_s: float, once: bool, **what: Any) -> i
     from planet_assets.cli.carrying import run_carrier
 
     return run_carrier(Face.current(), name, tracker, every_s=None if once else every_s, **what)
+
+
+@site.command(name="export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--as", "name", required=True, metavar="NAME", help="What this library is called among the others.")
+def export_events(folder: Path, name: str) -> int:
+    """Write what happened to elements here as segments, for a library that cannot be reached; only what is new."""
+    from planet_assets.flow.clock import RealClock
+    from planet_assets.library import offline
+
+    face = Face.current()
+    with open_library() as library:
+        made = offline.export(library, folder, name, now=RealClock().now())
+    documents = [{"segment": one.path.name, "first": one.first, "last": one.last} for one in made]
+    face.show(documents, lambda: "\n".join(one.path.name for one in made) or "Nothing new.")
+    return Code.OK
+
+
+@site.command(name="import")
+@click.argument("folder", type=click.Path(path_type=Path))
+def import_events(folder: Path) -> int:
+    """Take over what happened elsewhere from the segments in a folder; doing it twice changes nothing."""
+    from planet_assets.library import offline
+
+    face = Face.current()
+    with open_library() as library:
+        done = offline.read_in(library, folder)
+    face.show(done, lambda: "\n".join(f"{site}: {count} events" for site, count in done.items()) or "No segments.")
+    return Code.OK
 
 
 def _one_pass(*, pulls: Sequence[str], pushes: Sequence[str], into: str | None, everything: bool) -> int:

@@ -44,6 +44,7 @@ def sign_in(url: str, name: str, lasts: str | None, password_stdin: bool) -> int
     from planet_assets import config
     from planet_assets.blocking import TrackerClient
     from planet_assets.cli.asking import can_ask
+    from planet_assets.door import reaching
     from planet_assets.sites import tokens
 
     face = Face.current()
@@ -53,7 +54,7 @@ def sign_in(url: str, name: str, lasts: str | None, password_stdin: bool) -> int
         password = click.prompt("Password", hide_input=True, err=True)
     else:
         raise CannotAsk("Nobody is there to ask for the password.", hint="Give it by --password-stdin.")
-    with TrackerClient(url) as client:
+    with TrackerClient(url, verify=reaching.trust()) as client:
         told = client.sign_in(name, password, lasts)
         tokens.keep(config.tracker_tokens(), client.url, client.token)
         person = told.get("user", {})
@@ -224,6 +225,7 @@ def _client() -> Iterator[TrackerClient]:
     """
     from planet_assets import config
     from planet_assets.blocking import TrackerClient
+    from planet_assets.door import reaching
     from planet_assets.sites import tokens
 
     url = click.get_current_context().meta.get(HOME)
@@ -235,7 +237,7 @@ def _client() -> Iterator[TrackerClient]:
                 hint="Give --url or PLANET_ASSETS_TRACKER" + (f": {', '.join(known)}" if known else ", or sign in."),
             )
         url = known[0]
-    with TrackerClient(url, config.tracker_token(url)) as client:
+    with TrackerClient(url, config.tracker_token(url), verify=reaching.trust()) as client:
         yield client
 
 

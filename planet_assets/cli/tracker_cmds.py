@@ -13,6 +13,7 @@ from planet_assets.cli.codes import Code
 from planet_assets.cli.library_cmds import open_library
 from planet_assets.cli.options import Command
 from planet_assets.exceptions import DiskProblem, Misused
+from planet_assets.rules.destinations import checked_site
 
 if TYPE_CHECKING:
     from planet_assets.library.engine import Library
@@ -30,8 +31,12 @@ LAB_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 @click.option("--author-mode", is_flag=True, help="All but admins see only what they wrote.")
 @click.option("--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Serve https with this chain.")
 @click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="The certificate's key.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that serve.")
 @click.option(
-    "--files", type=click.Path(path_type=Path), metavar="DIR", help="Take uploaded files, and keep them here."
+    "--files", type=click.Path(path_type=Path), metavar="DIR", help="Take files and bundles, and keep them here."
+)
+@click.option(
+    "--site", "site", default="hub", show_default=True, metavar="NAME", help="What that folder is called as a site."
 )
 def serve(
     host: str,
@@ -41,6 +46,8 @@ def serve(
     certificate: Path | None,
     key: Path | None,
     files: Path | None,
+    site: str,
+    workers: int,
 ) -> int:
     """Serve the library to a team until Ctrl-C: elements, people, plans, and a page to watch.
 
@@ -66,31 +73,36 @@ def serve(
         secure=certificate is not None,
         hosts=LAB_HOSTS if no_auth else frozenset(),
         files=files.expanduser().absolute() if files else None,
+        site=checked_site(site),
     )
     pair = (certificate, key) if certificate and key else None
-    with open_library() as library:
-        _serve(library, options, host, port, pair)
+    _serve(options, host, port, pair, workers)
     return Code.OK
 
 
-def _serve(
-    library: Library, options: ServiceOptions, host: str, port: int, certificate: tuple[Path, Path] | None
-) -> None:
+def _serve(options: ServiceOptions, host: str, port: int, certificate: tuple[Path, Path] | None, workers: int) -> None:
     from planet_assets.service.app import build
-    from planet_assets.service.serving import Serving
+    from planet_assets.service.serving import Serving, Workers, bound
 
     try:
-        serving = Serving(build(library, options=options), host, port, certificate=certificate)
+        listener = bound(host, port)
     except OSError as error:
         raise DiskProblem(
             f"The tracker cannot listen on {host}:{port}: {error.strerror or error}.",
             hint="Another one may be running; choose another --port.",
         ) from None
-    click.echo(f"tracker: {serving.url}")
-    click.echo(f"library: {library.where}")
-    if options.auth:
-        _greet_first_admin(library)
-    serving.run()
+    others = Workers(workers - 1)
+    try:
+        with open_library() as library:
+            serving = Serving(build(library, options=options), host, port, certificate=certificate, listener=listener)
+            if others.is_first:
+                click.echo(f"tracker: {serving.url}")
+                click.echo(f"library: {library.where}")
+                if options.auth:
+                    _greet_first_admin(library)
+            serving.run()
+    finally:
+        others.end()
 
 
 def _greet_first_admin(library: Library) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from planet_assets import config
+from planet_assets.door import reaching
 from planet_assets.export.vector import roi_of
 from planet_assets.flow import exporting, holdings
 from planet_assets.flow import publish as publishing
@@ -154,7 +154,7 @@ class Holdings:
         with working() as owner:
             made = [publishing.seal_scene(self.library, one, by=owner, clock=self.clock) for one in ids]
             wanted = made if ids else bundles.outstanding(self.library, site.id)
-            with closing(publishing.depot_of(site, config.tracker_token)) as depot:
+            with closing(reaching.depot(site)) as depot:
                 return publishing.ship(self.library, site, wanted, owner=owner, clock=self.clock, depot=depot)
 
     def remove(self, what: Iterable[str | Path], *, dry_run: bool = False) -> list[Path]:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from planet_assets import __version__
 from planet_assets.exceptions import AssetError, Conflict, DiskProblem, Gone
 from planet_assets.flow import scan
 from planet_assets.flow.publish import components_of
@@ -69,6 +70,7 @@ class Carrier:
     tell: Callable[[Carried], None] = lambda done: None
     """Told how each element ended."""
     _told: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _times: dict[str, int] = field(default_factory=dict)
 
     def one_pass(self) -> list[Carried]:
         """Scan, send and fetch what there is now.
@@ -76,22 +78,28 @@ class Carrier:
         Raises:
             AssetError: the tracker does not answer, or the folder cannot be read.
         """
+        if not self._times:
+            self.tracker.ask("POST", "/v1/sites", again=True, json={"name": self.site})
+            self._times["agentStartTime"] = self._now_ms()
         team, volume = self._parameters()
-        self.tracker.ask("POST", "/v1/sites/heartbeat", json={"site": self.site, "agent": self.agent, "status": "on"})
+        self._beat("on")
         ended: list[Carried] = []
-        if volume.get("enableDiscovery", True) and team.get("enableScans", True):
+        if volume.get("enableDiscovery", True) and team.get("enableScans", True) and self._may_scan(team):
             ended += self.scan(scan.rules_of(team, self.rules))
+            self._times["last_scan"] = self._now_ms()
         if volume.get("enableEmission", True):
             ended += self._work(self.hub, self.site, "sent", self._send)
+            self._times["last_emission"] = self._now_ms()
         if volume.get("enableReception", True):
             ended += self._work(self.site, self.hub, "fetched", self._fetch)
+            self._times["last_reception"] = self._now_ms()
+        self._beat("on")
         return ended
 
     def stopped(self) -> None:
         """Say that the agent ends."""
         with suppress(AssetError):
-            said = {"site": self.site, "agent": self.agent, "status": "off"}
-            self.tracker.ask("POST", "/v1/sites/heartbeat", json=said)
+            self._beat("off")
 
     def scan(self, rules: scan.Rules) -> list[Carried]:
         """Tell the tracker what lies here and it has not been told.
@@ -119,6 +127,19 @@ class Carrier:
         for one in ended:
             self.tell(one)
         return ended
+
+    def _beat(self, status: str) -> None:
+        said = {"site": self.site, "agent": self.agent, "status": status, "version": __version__, **self._times}
+        self.tracker.ask("POST", "/v1/sites/heartbeat", json=said)
+
+    def _may_scan(self, team: dict[str, Any]) -> bool:
+        """False within the seconds that the team wants between two scans."""
+        rest = team.get("sleepBetweenScans", 0)
+        last = self._times.get("last_scan")
+        return last is None or not isinstance(rest, int | float) or self._now_ms() >= last + rest * 1000
+
+    def _now_ms(self) -> int:
+        return destinations.milliseconds(self.clock.now())
 
     def _parameters(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What goes for the team, and for this site; empty where nobody has said."""

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from planet_assets.exceptions import AssetError, Corrupt, DiskProblem, LibraryLocked, Misused
 from planet_assets.flow.clock import pause
@@ -53,12 +53,13 @@ class Depot(Protocol):
         ...
 
 
-def depot_of(site: Site, token_of: Callable[[str], str | None] = lambda address: None) -> Depot:
+def depot_of(site: Site, token_of: Callable[[str], str | None] = lambda address: None, *, verify: Any = True) -> Depot:
     """What stands behind a site's address.
 
     Args:
         site: the site.
         token_of: what another tracker at an address knows us by.
+        verify: how its certificate is checked.
 
     Raises:
         Misused: the address cannot be meant, or needs an extra.
@@ -70,7 +71,7 @@ def depot_of(site: Site, token_of: Callable[[str], str | None] = lambda address:
     if site.address.startswith(("http://", "https://")):
         from planet_assets.sites.tracker import Tracker
 
-        return Tracker(site.address, token_of(site.address), pause=pause)
+        return Tracker(site.address, token_of(site.address), pause=pause, verify=verify)
     from planet_assets.sites.objects import Objects
 
     return Objects(site.address, site.options)

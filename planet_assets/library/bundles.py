@@ -26,8 +26,8 @@ LEASE = timedelta(minutes=15)
 """How long a shipper may be silent; every component that arrives renews it."""
 
 WANTED, READY = "wanted", "ready"
-STORE, PEER = "store", "peer"
-"""Roles: a site that bundles are shipped to from here, and one whose own agent brings them."""
+STORE = "store"
+"""Role of a site that bundles are shipped to."""
 
 
 def open_one(library: Library, name: str, *, kind: str, by: str, now: datetime) -> Bundle:
@@ -96,7 +96,7 @@ def get(library: Library, bundle_id: str) -> Bundle:
         return whole(connection, bundle_id)
 
 
-def add_site(library: Library, name: str, address: str, options: Mapping[str, str], *, role: str = STORE) -> Site:
+def add_site(library: Library, name: str, address: str, options: Mapping[str, str]) -> Site:
     """Name a place; a name that is known gets the new address, unless something was shipped to the old one.
 
     Raises:
@@ -105,13 +105,11 @@ def add_site(library: Library, name: str, address: str, options: Mapping[str, st
     with library.write() as connection:
         alone(connection)
         row = connection.execute(sa.select(schema.site).where(schema.site.c.name == name)).mappings().one_or_none()
-        values = {"role": role, "address": address, "options": json.dumps(dict(options))}
+        values = {"role": STORE, "address": address, "options": json.dumps(dict(options))}
         if row is None:
             connection.execute(sa.insert(schema.site).values(name=name, **values))
-        elif row["role"] not in (STORE, PEER):
+        elif row["role"] != STORE:
             raise Misused(f"{name} is a folder the library holds files in.", hint="Choose another name.")
-        elif (row["role"], role) == (STORE, PEER):
-            raise Misused(f"Bundles are shipped to {name} from here.", hint="Choose another name.")
         else:
             used = sa.select(shipment.c.bundle_id).where(shipment.c.site_id == row["id"]).limit(1)
             if row["address"] != address and connection.execute(used).first() is not None:
@@ -119,12 +117,12 @@ def add_site(library: Library, name: str, address: str, options: Mapping[str, st
                     f"Bundles were shipped to {name} at {row['address']}.", hint="Give the new place another name."
                 )
             connection.execute(sa.update(schema.site).where(schema.site.c.id == row["id"]).values(**values))
-    return next(one for one in sites(library, role) if one.name == name)
+    return site_named(library, name)
 
 
-def sites(library: Library, *roles: str) -> list[Site]:
-    """Every place of some roles, by name; without a role, those that bundles are shipped to."""
-    query = sa.select(schema.site).where(schema.site.c.role.in_(roles or (STORE,))).order_by(schema.site.c.name)
+def sites(library: Library) -> list[Site]:
+    """Every place that bundles are shipped to, by name."""
+    query = sa.select(schema.site).where(schema.site.c.role == STORE).order_by(schema.site.c.name)
     with library.read() as connection:
         return [_site(row) for row in connection.execute(query).mappings()]
 

@@ -22,14 +22,15 @@ from planet_assets.rules import elements as rules
 
 CHUNK = 2000
 """How many ids one statement names."""
+_BY_ID = sa.select(element).where(element.c.id.in_(sa.bindparam("ids", expanding=True)), element.c.deleted_at.is_(None))
 
 
 def fetch(connection: sa.Connection, ids: Iterable[str], *, now: datetime) -> dict[str, Element]:
     """Elements by id; those that are gone are left out."""
     found: dict[str, Element] = {}
     for some in chunks(rules.possible(ids)):
-        query = sa.select(element).where(element.c.id.in_(some), element.c.deleted_at.is_(None))
-        found |= {row["id"]: read(row, now) for row in connection.execute(query).mappings()}
+        rows = connection.execute(_BY_ID, {"ids": some}).mappings()
+        found |= {row["id"]: read(row, now) for row in rows}
     return found
 
 
@@ -41,8 +42,12 @@ def insert(
     verb: str,
     kind: str = "",
     now: datetime,
+    quiet: bool = False,
 ) -> dict[str, Element]:
-    """Write elements by id; what exists already is left out, what was deleted comes back with its next rev."""
+    """Write elements by id; what exists already is left out, what was deleted comes back with its next rev.
+
+    `quiet` is for who has written the events already.
+    """
     rows = [_row(one, new[one], kind) | {"created_at": now, "updated_at": now, "rev": 1} for one in sorted(new)]
     made: dict[str, int] = {}
     for some in chunks(rows):
@@ -58,7 +63,8 @@ def insert(
             made[row["id"]] = revived
     _index(connection, {one: new[one] for one in made})
     standings.follow(connection, {one: new[one] for one in made}, now=now)
-    _events(connection, [(verb, one, rev, new[one]) for one, rev in made.items()], by=by, now=now)
+    if not quiet:
+        _events(connection, [(verb, one, rev, new[one]) for one, rev in made.items()], by=by, now=now)
     return {
         row["id"]: Element(
             id=row["id"],
@@ -80,8 +86,9 @@ def save(
     by: str,
     verb: str,
     now: datetime,
+    quiet: bool = False,
 ) -> dict[str, Element]:
-    """Write new documents of elements that are held; only what differs is an event."""
+    """Write new documents of elements that are held; only what differs is an event, unless it is written already."""
     saved: dict[str, Element] = {}
     rows, events = [], []
     for old, document in changed:
@@ -109,11 +116,12 @@ def save(
         documents = {one.id: one.document for one in saved.values()}
         _index(connection, documents)
         standings.follow(connection, documents, now=now)
-        _events(connection, events, by=by, now=now)
+        if not quiet:
+            _events(connection, events, by=by, now=now)
     return saved
 
 
-def remove(connection: sa.Connection, gone: Sequence[Element], *, by: str, now: datetime) -> None:
+def remove(connection: sa.Connection, gone: Sequence[Element], *, by: str, now: datetime, quiet: bool = False) -> None:
     """Mark elements that are held as deleted: they are found no more, and their history stays."""
     values = {"deleted_at": now, "updated_at": now, "rev": element.c.rev + 1, "lock_owner": None, "lock_until": None}
     for some in chunks([one.id for one in gone]):
@@ -122,6 +130,13 @@ def remove(connection: sa.Connection, gone: Sequence[Element], *, by: str, now: 
     standings.drop(connection, [one.id for one in gone])
     whose = {one.id: {"author": one.document.get("author")} for one in gone}
     _events(connection, [("delete", one.id, one.rev + 1, whose[one.id]) for one in gone], by=by, now=now)
+
+
+def note(
+    connection: sa.Connection, verb: str, element_id: str, rev: int, data: Mapping[str, Any], *, by: str, now: datetime
+) -> None:
+    """Add an event, apart from what it did to the element."""
+    _events(connection, [(verb, element_id, rev, data)], by=by, now=now)
 
 
 def set_locks(
@@ -242,6 +257,7 @@ __all__ = [
     "difference",
     "fetch",
     "insert",
+    "note",
     "read",
     "remove",
     "save",

@@ -20,7 +20,7 @@ from planet_assets.library import standings
 from planet_assets.library.engine import Library, lease_time
 from planet_assets.model.element import Element
 from planet_assets.rules import elements as rules
-from planet_assets.rules.destinations import is_file, without_shown
+from planet_assets.rules.destinations import SITE_LENGTH, is_file, without_shown
 from planet_assets.rules.permissions import is_author
 
 LEASE = timedelta(hours=8)
@@ -48,6 +48,8 @@ def read(library: Library, ids: Sequence[str], *, now: datetime, seen_by: str | 
     with library.read() as connection:
         found = rows.fetch(connection, ids, now=lease_time(connection, now))
         stands = standings.shown(connection, [one for one in found if is_file(one)])
+        if others := [one for one in found if len(one) <= SITE_LENGTH and not is_file(one)]:
+            stands |= standings.volumes(connection, others)
     found |= {one: replace(found[one], shown=keys) for one, keys in stands.items()}
     return [visible(found.get(one), seen_by) for one in ids]
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from planet_assets.library import schema
-from planet_assets.library.bundles import PEER, READY, STORE
+from planet_assets.library.bundles import READY, STORE
 from planet_assets.library.engine import upsert
 from planet_assets.library.schema import bundle, bundle_event, component, shipment, shipped
 
@@ -69,7 +69,7 @@ def bundles(connection: sa.Connection, rows: Mapping[str, Sequence[Row]], number
 
 
 def _same_site(known: Row, row: Row) -> bool:
-    if {STORE, PEER} & {known["role"], row["role"]}:
+    if STORE in (known["role"], row["role"]):
         return bool(known["role"] == row["role"] and known["address"] == row["address"])
     return True
 

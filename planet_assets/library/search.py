@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from planet_assets.exceptions import Misused
 from planet_assets.library import element_rows
+from planet_assets.library.element_rows import chunks
 from planet_assets.library.engine import Library, lease_time
 from planet_assets.library.team_schema import element, element_key
 from planet_assets.model.element import Element
@@ -29,7 +30,7 @@ MOST_IDS = 100_000
 """How many ids one answer has at the most."""
 OPERATORS: dict[str, Any] = dict(ORDER)
 """They make conditions of columns as well."""
-PEEK = 1000
+PEEK = 5000
 """How far rows are counted when it is decided where to begin."""
 
 
@@ -105,13 +106,12 @@ class _Question:
         rest = tuple(part for part in parts if not _is_exact(part))
         query = self._ids(Every((*exact, *(_hint(part) for part in rest))))
         if rest:
-            found = self._filtered(query, Every(rest))
-            if not sort:
-                return Page(found[offset : offset + most], len(found))
-            kept = set(found)
-            ordered = [one for one in self._all(self._sorted(self._ids(Every()), sort)) if one in kept]
-            return Page(ordered[offset : offset + most], len(found))
-        ordered_query = self._sorted(query, sort)
+            found = self._filtered(query, rest[0] if len(rest) == 1 else Every(rest))
+            return Page(self._sorted(found, sort)[offset : offset + most], len(found))
+        if sort:
+            found = self._all(query)
+            return Page(self._sorted(found, sort)[offset : offset + most], len(found))
+        ordered_query = query.order_by(query.selected_columns[0])
         ids = list(self.connection.execute(ordered_query.limit(most).offset(offset)).scalars())
         if len(ids) < most and (ids or offset == 0):
             return Page(ids, offset + len(ids))
@@ -125,6 +125,9 @@ class _Question:
         def found(expression: Regex, text: str) -> bool:
             return self.expressions[expression].search(text) is not None
 
+        if isinstance(rest, Regex) and rest.key == "_id":
+            search = self.expressions[rest].search
+            return [one for one in self._all(query.order_by(sa.text("1"))) if search(one)]
         if _keys(rest) <= {"_id"}:
             return [one for one in self._all(query.order_by(sa.text("1"))) if matches(rest, {"_id": one}, found)]
         ids = query.subquery()
@@ -136,33 +139,42 @@ class _Question:
     def _ids(self, node: Node) -> sa.Select[Any]:
         """Ids of the elements that answer: begun at the part that fewest answer, or at all elements."""
         parts = list(node.parts) if isinstance(node, Every) else [node]
-        starts = [part for part in parts if self._start(part) is not None]
+        starts = [(part, found) for part in parts if (found := self._starts(part))]
         if not starts:
             conditions = [self._condition(part, element.c.id) for part in parts]
             return sa.select(element.c.id).where(element.c.deleted_at.is_(None), *conditions)
-        chosen = min(starts, key=self._size) if len(starts) > 1 else starts[0]
-        start = self._start(chosen)
-        assert start is not None
-        column = start.selected_columns[0]
-        rest = [self._condition(part, column) for part in parts if part is not chosen]
-        return start.where(*rest).distinct()
+        chosen, ways = min(starts, key=lambda start: self._size(*start)) if len(starts) > 1 else starts[0]
+        begun: sa.Select[Any] = ways[0] if len(ways) == 1 else sa.select(sa.union(*ways).subquery().c[0])
+        rest = [part for part in parts if part is not chosen]
+        ids = begun.where(*(self._condition(part, begun.selected_columns[0]) for part in rest))
+        return ids if len(ways) > 1 or _is_once(chosen) else ids.distinct()
 
-    def _size(self, part: Node) -> int:
-        start = self._start(part)
-        assert start is not None
-        some = start.limit(PEEK).subquery()
+    def _size(self, part: Node, starts: list[sa.Select[Any]]) -> int:
+        """How many rows it begins with, as far as it is worth counting."""
+        if isinstance(part, Word | Some):
+            return PEEK
+        some = sa.union_all(*(sa.select(one.limit(PEEK).subquery()) for one in starts)).subquery()
         return int(self.connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
 
-    def _start(self, node: Node) -> sa.Select[Any] | None:
-        """Where the elements that answer can be read off an index; None for what is no beginning."""
-        if isinstance(node, Compare) and node.key == "_id":
-            return sa.select(element.c.id).where(_of_id(node, element.c.id), element.c.deleted_at.is_(None))
-        if isinstance(node, Compare | Exists | Null | Length) and node.key == "lock":
-            return sa.select(element.c.id).where(self._locked(node, element))
-        if isinstance(node, Compare | Exists | Null | Length) and node.key != "_id":
+    def _starts(self, node: Node) -> list[sa.Select[Any]]:
+        """Where the elements that answer can be read off indexes, together; nothing for what is no beginning."""
+        if isinstance(node, Word):
+            sign = _like(node)
             rows = element_key.alias()
-            return sa.select(rows.c.element_id).where(rows.c.key == node.key, _of_value(node, rows))
-        return None
+            prose = (rows.c.key.in_(PROSE), rows.c.kind == "s", rows.c.text.ilike(sign, escape="\\"))
+            named = (element.c.deleted_at.is_(None), element.c.id.ilike(sign, escape="\\"))
+            return [sa.select(rows.c.element_id).where(*prose), sa.select(element.c.id).where(*named)]
+        if isinstance(node, Some):
+            found = [self._starts(part) for part in node.parts]
+            return [one for some in found for one in some] if all(found) else []
+        if not isinstance(node, Compare | Exists | Null | Length):
+            return []
+        if node.key == "_id":
+            return [sa.select(element.c.id).where(_of_id(node, element.c.id), element.c.deleted_at.is_(None))]
+        if node.key == "lock":
+            return [sa.select(element.c.id).where(self._locked(node, element))]
+        rows = element_key.alias()
+        return [sa.select(rows.c.element_id).where(rows.c.key == node.key, way) for way in _ways(node, rows)]
 
     def _condition(self, node: Node, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
         """Whether the element of a row answers."""
@@ -173,10 +185,10 @@ class _Question:
         if isinstance(node, Not):
             return sa.not_(self._condition(node.part, column))
         if isinstance(node, Word):
-            sign = node.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            in_id = column.ilike(f"%{sign}%", escape="\\")
+            sign = _like(node)
+            in_id = column.ilike(sign, escape="\\")
             rows = element_key.alias()
-            holds = (rows.c.key.in_(PROSE), rows.c.kind == "s", rows.c.text.ilike(f"%{sign}%", escape="\\"))
+            holds = (rows.c.key.in_(PROSE), rows.c.kind == "s", rows.c.text.ilike(sign, escape="\\"))
             return sa.or_(in_id, sa.exists().where(rows.c.element_id == column, *holds))
         assert isinstance(node, Compare | Exists | Null | Length)
         if node.key == "_id":
@@ -185,7 +197,9 @@ class _Question:
             locked = element.alias()
             return sa.exists().where(locked.c.id == column, self._locked(node, locked))
         rows = element_key.alias()
-        return sa.exists().where(rows.c.element_id == column, rows.c.key == node.key, _of_value(node, rows))
+        return sa.exists().where(
+            rows.c.element_id == column, rows.c.key == node.key, sa.or_(sa.false(), *_ways(node, rows, is_known=True))
+        )
 
     def _locked(self, node: Compare | Exists | Null | Length, rows: sa.FromClause) -> sa.ColumnElement[bool]:
         here = sa.and_(rows.c.lock_owner.is_not(None), rows.c.lock_until > self.now)
@@ -195,25 +209,36 @@ class _Question:
             return sa.and_(here, _holds(node, rows.c.lock_owner, node.text))
         return sa.false()
 
-    def _sorted(self, query: sa.Select[Any], sort: Sequence[tuple[str, bool]]) -> sa.Select[Any]:
-        """In the order of keys: what lacks one before numbers, numbers before texts, and then by id."""
-        if not sort:
-            return query.order_by(query.selected_columns[0])
-        ids = query.subquery()
-        column: sa.ColumnElement[str] = ids.c[0]
-        order: list[sa.ColumnElement[Any]] = []
-        for key, is_down in sort:
+    def _sorted(self, ids: list[str], sort: Sequence[tuple[str, bool]]) -> list[str]:
+        """In the order of keys: what lacks one before numbers, numbers before texts, and then by id.
+
+        The planners of both engines can be led astray by sorted joins over a table of values; two plain reads cannot.
+        """
+        found = sorted(ids)
+        for key, is_down in reversed(sort):
             if key == "_id":
-                order.append(column.desc() if is_down else column)
+                found.sort(reverse=is_down)
                 continue
-            rows = element_key.alias()
-            mine = (rows.c.element_id == column, rows.c.key == key, rows.c.kind.in_(("s", "n", "b")))
-            best = sa.func.max if is_down else sa.func.min
-            number = sa.select(best(rows.c.number)).where(*mine).scalar_subquery()
-            words = sa.select(best(rows.c.text)).where(*mine).scalar_subquery()
-            rank = sa.case((number.is_not(None), 1), (words.is_not(None), 2), else_=0)
-            order += [one.desc() if is_down else one for one in (rank, number, words)]
-        return sa.select(column).order_by(*order, column)
+            ranks = self._ranks(key, is_down, found)
+            found.sort(key=lambda one, ranks=ranks: ranks.get(one, _LACKING), reverse=is_down)  # type: ignore[misc]
+        return found
+
+    def _ranks(self, key: str, is_down: bool, ids: list[str]) -> dict[str, _Rank]:
+        """By what each element is sorted: the least (or greatest) of its values under a key."""
+        rows, best = element_key.alias(), sa.func.max if is_down else sa.func.min
+        columns = (rows.c.element_id, best(rows.c.number), best(rows.c.text))
+        query = sa.select(*columns).where(rows.c.key == key, rows.c.kind.in_(("s", "n", "b")))
+        query = query.group_by(rows.c.element_id)
+        parts = [query] if len(ids) > PEEK else [query.where(rows.c.element_id.in_(some)) for some in chunks(ids)]
+        return {
+            one: (1, number, "") if number is not None else (2, 0.0, words)
+            for part in parts
+            for one, number, words in self.connection.execute(part)
+        }
+
+
+_Rank = tuple[int, float, str]
+_LACKING: _Rank = (0, 0.0, "")
 
 
 def _expression(node: Regex) -> Any:
@@ -290,21 +315,40 @@ def _of_id(node: Compare | Exists | Null | Length, column: sa.ColumnElement[str]
     return sa.true() if isinstance(node, Exists) else sa.false()
 
 
-def _of_value(node: Compare | Exists | Null | Length, rows: sa.FromClause) -> sa.ColumnElement[bool]:
+def _ways(
+    node: Compare | Exists | Null | Length, rows: sa.FromClause, *, is_known: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    """Each way in which a value may answer, of which each reads an index.
+
+    Where the element `is_known`, its few values are looked at: a range would tempt SQLite to read it for each element.
+    """
     if isinstance(node, Exists):
-        return sa.true()
+        return [sa.true()]
     if isinstance(node, Null):
-        return rows.c.kind == "z"
+        return [rows.c.kind == "z"]
     if isinstance(node, Length):
-        return sa.and_(rows.c.kind == "a", rows.c.text == str(node.members))
-    ways: list[sa.ColumnElement[bool]] = []
+        return [sa.and_(rows.c.kind == "a", rows.c.text == str(node.members))]
+    is_range, ways = is_known and node.op != "=", []
     if node.text is not None:
-        ways.append(sa.and_(_holds(node, rows.c.text, indexed(node.text)), rows.c.kind == "s"))
+        words = rows.c.text + "" if is_range else rows.c.text
+        ways.append(sa.and_(_holds(node, words, indexed(node.text)), rows.c.kind == "s"))
     if node.number is not None:
-        ways.append(_holds(node, rows.c.number, node.number))
+        ways.append(_holds(node, rows.c.number + 0 if is_range else rows.c.number, node.number))
     if node.truth is not None:
         ways.append(sa.and_(rows.c.text == ("true" if node.truth else "false"), rows.c.kind == "b"))
-    return sa.or_(sa.false(), *ways)
+    return ways
+
+
+def _is_once(node: Node) -> bool:
+    """True when no element can be found twice at such a beginning: its values are kept once each."""
+    if isinstance(node, Compare):
+        return node.op == "=" or node.key in ("_id", "lock")
+    return isinstance(node, Length) or (isinstance(node, Exists) and node.key in ("_id", "lock"))
+
+
+def _like(node: Word) -> str:
+    text = node.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{text}%"
 
 
 def _holds(node: Compare, column: sa.ColumnElement[Any], value: str | float) -> sa.ColumnElement[bool]:

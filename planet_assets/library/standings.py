@@ -34,7 +34,14 @@ REST = timedelta(minutes=1)
 MOST = 1000
 """Elements that one look at a waiting list tells of."""
 
-BEAT = "heartbeat:"
+BEAT, MEMBER = "heartbeat:", "member:"
+_OF = (
+    sa.select(standing)
+    .where(standing.c.element_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(standing.c.element_id, standing.c.site)
+)
+VOLUME = ("agentStartTime", "last_scan", "last_emission", "last_reception")
+"""Times in milliseconds that the agent of a site tells of itself."""
 _WAITS = sa.text("standing.state IN ('wanted', 'failed')")
 
 
@@ -62,10 +69,31 @@ def follow_all(connection: sa.Connection, *, now: datetime) -> None:
         last = found[-1].id
 
 
-def refresh(library: Library, *, now: datetime) -> None:
-    """`follow_all` in a transaction of its own."""
+def join(library: Library, site: str, address: str = "", *, now: datetime) -> bool:
+    """Make a site one that files go to; what goes everywhere is wanted there from now on. True when it is new.
+
+    Args:
+        library: where.
+        site: its name.
+        address: what people are told of where it is; empty keeps what is known.
+        now: the time.
+    """
     with turn(library) as connection:
-        follow_all(connection, now=now)
+        query = sa.select(schema.kv.c.value).where(schema.kv.c.key == f"{MEMBER}{site}")
+        known = connection.execute(query).scalar_one_or_none()
+        if known is not None and address in ("", json.loads(known)):
+            return False
+        row = upsert(connection, schema.kv).values(key=f"{MEMBER}{site}", value=json.dumps(address))
+        connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": json.dumps(address)}))
+        if known is None:
+            follow_all(connection, now=now)
+        return known is None
+
+
+def members(library: Library) -> dict[str, str]:
+    """Sites that files go to -> where they are said to be."""
+    with library.read() as connection:
+        return _members(connection)
 
 
 def documents(library: Library, element_ids: Collection[str]) -> list[dict[str, Any]]:
@@ -100,8 +128,7 @@ def of(connection: sa.Connection, element_ids: Collection[str]) -> dict[str, lis
     found: dict[str, list[Standing]] = {}
     ids = sorted(set(element_ids))
     for start in range(0, len(ids), MOST):
-        query = sa.select(standing).where(standing.c.element_id.in_(ids[start : start + MOST]))
-        for row in connection.execute(query.order_by(standing.c.element_id, standing.c.site)).mappings():
+        for row in connection.execute(_OF, {"ids": ids[start : start + MOST]}).mappings():
             found.setdefault(row["element_id"], []).append(_standing(row))
     return found
 
@@ -247,16 +274,33 @@ def beats(library: Library) -> dict[str, dict[str, Any]]:
         return {row.key.removeprefix(BEAT): json.loads(row.value) for row in connection.execute(query)}
 
 
+def volumes(connection: sa.Connection, sites: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Site -> the keys that show on its element how its agent is: `agentStatus`, `agentVersion`, `last_scan` ..."""
+    query = sa.select(schema.kv).where(schema.kv.c.key.in_([f"{BEAT}{one}" for one in sites]))
+    found = {}
+    for row in connection.execute(query):
+        said = json.loads(row.value)
+        keys = {"agentStatus": said.get("status"), "agentVersion": said.get("version")}
+        keys |= {key: said.get(key) for key in VOLUME}
+        keys["lastConnectionSuccess"] = rules.milliseconds(datetime.fromisoformat(said["at"]))
+        found[row.key.removeprefix(BEAT)] = {key: value for key, value in keys.items() if value is not None}
+    return found
+
+
 _FREE: dict[str, Any] = {"lease_owner": None, "lease_until": None, "syncing_at": None}
 
 
 def _team(connection: sa.Connection) -> tuple[list[str], bool]:
     """The sites that are known, and whether files go everywhere unless they say otherwise."""
-    stores = sa.select(schema.site.c.name).where(schema.site.c.role.in_(("store", "peer")))
     told = sa.select(element.c.doc).where(element.c.id == rules.GLOBAL, element.c.deleted_at.is_(None))
     text = connection.execute(told).scalar_one_or_none()
     everywhere = bool(json.loads(text).get(rules.EVERYWHERE)) if text else False
-    return list(connection.execute(stores).scalars()), everywhere
+    return list(_members(connection)), everywhere
+
+
+def _members(connection: sa.Connection) -> dict[str, str]:
+    query = sa.select(schema.kv).where(schema.kv.c.key.startswith(MEMBER, autoescape=True)).order_by(schema.kv.c.key)
+    return {row.key.removeprefix(MEMBER): json.loads(row.value) for row in connection.execute(query)}
 
 
 def _follow(
@@ -283,13 +327,16 @@ def _followed(
     origin = document.get("origin")
     if isinstance(origin, str) and origin:
         old = known.pop(origin, None)
-        if old is None or rules.is_outdated(old.synced_at, time_ms):
+        if old is None:
+            here = {"element_id": element_id, "site": origin, "state": PRESENT}
+            fresh.append(here | {"rank": 0, "wanted_at": now, "synced_at": now})
+        elif rules.is_outdated(old.synced_at, time_ms):
             hold(connection, element_id, origin, now=now)
     for site in rules.destinations(element_id, document, *team):
         old = known.pop(site, None)
         if old is None:
             key = {"element_id": element_id, "site": site}
-            fresh.append(key | {"state": WANTED, "rank": rank, "wanted_at": now})
+            fresh.append(key | {"state": WANTED, "rank": rank, "wanted_at": now, "synced_at": None})
             continue
         changes: dict[str, Any] = {} if old.rank == rank else {"rank": rank}
         if rules.is_outdated(old.synced_at if old.state == PRESENT else old.syncing_at, time_ms):

@@ -46,11 +46,12 @@ element_key = Table(
     "element_key",
     metadata,
     Column("id", serial, primary_key=True, autoincrement=True),
-    Column("element_id", Exact, ForeignKey("element.id"), nullable=False, index=True),
+    Column("element_id", Exact, ForeignKey("element.id"), nullable=False),
     Column("key", Exact, nullable=False),
     Column("kind", String(1), nullable=False),
     Column("text", Exact),
     Column("number", Double),
+    Index("ix_element_key_element_id", "element_id", "key"),
     Index("ix_element_key_text", "key", "text", "element_id", "kind"),
     _where("ix_element_key_number", "key", "number", "element_id", only="number IS NOT NULL"),
 )

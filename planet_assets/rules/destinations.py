@@ -28,7 +28,9 @@ NOT_FOUND, OTHER = 23, 1
 SHOWN = ("synced_", "syncing_", "syncError_", "syncLastAttempt_", "modified_")
 """Beginnings of the keys that are shown on elements and kept elsewhere, so nobody may set them."""
 
-_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,63}")
+SITE_LENGTH = 64
+"""Signs that a site's name may have."""
+_SITE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_./-]{{0,{SITE_LENGTH - 1}}}")
 _MOST_PRIORITY = 10**9
 
 

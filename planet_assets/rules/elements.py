@@ -77,15 +77,21 @@ def unfolded(asked: object) -> list[dict[str, Any]]:
 
 
 def ids_of(asked: object) -> list[str]:
-    """An id or a list of them; numbers and the like are taken as text that nothing is called.
+    """An id or a list of them; a number is taken, and nothing is called so.
 
     Raises:
         Misused: it is neither, or empty.
     """
     found = asked if isinstance(asked, list) else [asked]
-    if not all(isinstance(one, str) and one for one in found):
+    return checked_number([_id_of(one) for one in found])
+
+
+def _id_of(asked: object) -> str:
+    if isinstance(asked, int | float) and not isinstance(asked, bool):
+        return f"\0{asked}"
+    if not isinstance(asked, str) or not asked:
         raise Misused("An id is text and not empty; several are a list.", argument="_id")
-    return checked_number(found)
+    return asked
 
 
 def possible(ids: Iterable[str]) -> list[str]:

@@ -86,13 +86,25 @@ def said(
     return Json({"error": {"kind": kind, "message": message, "hint": hint}}, status, headers)
 
 
+OURS = ("The server cannot do it; its log says more.", "The library is busy or away.")
+
+
+def _after_s(error: AssetError) -> float | None:
+    return error.after_s if isinstance(error, TryLater) else None
+
+
 def install(app: FastAPI) -> None:
     """Say every error of ours, of FastAPI and of nobody's foresight."""
 
     def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, AssetError)
-        after_s = error.after_s if isinstance(error, TryLater) else None
-        return said(request, status_of(error), type(error).__name__, error.message, error.hint, after_s)
+        status, kind = status_of(error), type(error).__name__
+        if status >= 500:  # addresses and folders of the server are nobody's business
+            log.error("%s %s: %s", request.method, request.url.path, error)
+            return said(
+                request, status, kind, OURS[status == 503], "Try again." if status == 503 else "", _after_s(error)
+            )
+        return said(request, status, kind, error.message, error.hint, _after_s(error))
 
     def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

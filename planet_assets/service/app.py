@@ -16,6 +16,7 @@ from planet_assets.service import answers, metrics
 from planet_assets.service.guard import Guard
 from planet_assets.service.live_socket import Sockets
 from planet_assets.service.options import ServiceOptions
+from planet_assets.service.store import store_of
 
 if TYPE_CHECKING:
     from planet_assets.manager import AssetManager
@@ -78,6 +79,8 @@ def build(
     app.state.options = options
     app.state.manager = manager
     app.state.clock = clock or RealClock()
+    if options.files is not None:
+        store_of(app.state)  # from the start, the hub is a site that files go to
     answers.install(app)
     for name in ROUTES:
         app.include_router(import_module(f"planet_assets.service.{name}").router)

@@ -20,11 +20,12 @@ from planet_assets.library import assets as records
 from planet_assets.library.assets import Record
 from planet_assets.model.people import Caller
 from planet_assets.rules.permissions import sees_all
-from planet_assets.service import assets
+from planet_assets.service import assets, shapes
 from planet_assets.service.access import needs
 from planet_assets.service.answers import Json
 from planet_assets.service.bodies import json_body
 from planet_assets.service.routes_bundles import file_of
+from planet_assets.service.shapes import takes
 from planet_assets.service.store import Store, store_of
 
 router = APIRouter(default_response_class=Json, tags=["assets"])
@@ -44,7 +45,7 @@ def client_config() -> Response:
     return Json({})
 
 
-@router.post("/v1/assets")
+@router.post("/v1/assets", openapi_extra=takes(shapes.ASSET))
 def create(request: Request, caller: Sender, body: Body) -> Response:
     """Note an asset, and give out a link for each of its files."""
     store = store_of(request.app.state)
@@ -85,7 +86,7 @@ def show(asset_id: str, request: Request, caller: Reader, include_presigned: boo
     return Json(document)
 
 
-@router.post("/v1/assets/{asset_id}/presign")
+@router.post("/v1/assets/{asset_id}/presign", openapi_extra=takes(shapes.PRESIGN, required=False))
 def presign(asset_id: str, request: Request, caller: Reader, body: Body) -> Response:
     """Fresh links to read, or to write while the asset is not sealed."""
     store, record = _seen(request, caller, asset_id)
@@ -102,7 +103,7 @@ def presign(asset_id: str, request: Request, caller: Reader, body: Body) -> Resp
     return Json({"presigned_urls": _links(request, store, record, operation, names)})
 
 
-@router.put("/v1/assets/{asset_id}/finalize")
+@router.put("/v1/assets/{asset_id}/finalize", openapi_extra=takes(shapes.FILES, required=False))
 def finalize(asset_id: str, request: Request, caller: Sender, body: Body) -> Response:
     """All files have come: ready, unless a reason is left. Asking twice is asking once."""
     store, record = _seen(request, caller, asset_id)
@@ -123,7 +124,7 @@ def compiled(asset_id: str, request: Request, caller: Sender) -> Response:
     return Json(assets.document(assets.clear(store, record["id"], ["compile_pending"])))
 
 
-@router.put("/v1/assets/{asset_id}/reject")
+@router.put("/v1/assets/{asset_id}/reject", openapi_extra=takes(shapes.REASON))
 def reject(asset_id: str, request: Request, caller: Judge, body: Body) -> Response:
     """Give the asset up, with a reason."""
     reason = body.get("reason") if isinstance(body, dict) else None
@@ -133,7 +134,7 @@ def reject(asset_id: str, request: Request, caller: Judge, body: Body) -> Respon
     return Json(assets.document(assets.reject(store, record["id"], reason, now=store.clock.now())))
 
 
-@router.put("/v1/uploads/asset/{asset_id}/{component:path}")
+@router.put("/v1/uploads/asset/{asset_id}/{component:path}", openapi_extra=shapes.BYTES)
 async def put_file(asset_id: str, component: str, request: Request, expires: Expires, signature: str) -> Response:
     """Take the bytes of a file by a link; sending them again is safe."""
     store = store_of(request.app.state)

@@ -14,9 +14,11 @@ from planet_assets.library import receiving
 from planet_assets.model.bundle import Bundle, Component
 from planet_assets.model.people import Caller
 from planet_assets.rules.sealing import described
+from planet_assets.service import shapes
 from planet_assets.service.access import needs
 from planet_assets.service.answers import Json
 from planet_assets.service.bodies import json_body
+from planet_assets.service.shapes import takes
 from planet_assets.service.store import Store, store_of
 from planet_assets.sites.incoming import Arrival, held_bytes, is_here
 
@@ -46,7 +48,7 @@ def list_bundles(
     return Json({"bundles": found, "next": rows[-1][0] if len(rows) == limit else None})
 
 
-@router.post("/v1/bundles")
+@router.post("/v1/bundles", openapi_extra=takes(shapes.BUNDLE))
 def declare(request: Request, caller: Sender, body: Body) -> Response:
     """Say what a sealed bundle is made of; the reply says how much of it is here."""
     store, told = store_of(request.app.state), described(body)
@@ -77,7 +79,7 @@ def fetch(bundle_id: str, component: str, request: Request, caller: Reader) -> R
     return file_of(store, bundle, store.component(bundle, component))
 
 
-@router.put("/v1/uploads/{bundle_id}/{component}")
+@router.put("/v1/uploads/{bundle_id}/{component}", openapi_extra=shapes.BYTES)
 async def send(
     bundle_id: str,
     component: str,

@@ -89,8 +89,7 @@ def update(desk: Annotated[Desk, asks("update")], asked: Asked) -> Response:
     for one in given:
         if len(one) < 2:
             raise Misused("An update names an _id and a key at least.")
-        rules.ids_of(one.get("_id"))
-    documents = [desk.allowed(one) for one in given]
+    documents = [{**desk.allowed(one), "_id": rules.ids_of(one.get("_id"))[0]} for one in given]
     named = desk.are_people(documents)
 
     def change(some: list[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from planet_assets.exceptions import Misused
+from planet_assets.exceptions import Conflict, LibraryLocked, Misused
 from planet_assets.library import bundles, scanning, standings
 from planet_assets.library.engine import Library
 from planet_assets.model.people import Caller
@@ -20,9 +20,11 @@ from planet_assets.model.standing import SiteCount
 from planet_assets.rules import packages
 from planet_assets.rules.destinations import GREEN, OTHER, RED, YELLOW, checked_site
 from planet_assets.rules.permissions import is_author, sees_all
+from planet_assets.service import shapes
 from planet_assets.service.access import needs
 from planet_assets.service.answers import Json
 from planet_assets.service.bodies import json_body
+from planet_assets.service.shapes import takes
 
 router = APIRouter(default_response_class=Json)
 
@@ -36,7 +38,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 ALIVE = timedelta(minutes=3)
 """An agent that was heard of so long ago still counts as alive."""
 SCHEMES = ("", "http", "https", "s3", "gs", "az")
-SAID = ("status", "agent", "version", "started_at", "note")
+SAID = ("status", "agent", "version", "note", *standings.VOLUME)
 """What an agent may say of itself."""
 
 
@@ -46,9 +48,9 @@ def list_sites(request: Request, caller: Reader) -> Response:
     library: Library = request.app.state.library
     now: datetime = request.app.state.clock.now()
     counts, beats = standings.counts(library), standings.beats(library)
-    known = {one.name: one for one in bundles.sites(library, bundles.STORE, bundles.PEER)}
+    known, members = {one.name: one for one in bundles.sites(library)}, standings.members(library)
     found = []
-    for name in sorted({*counts, *beats, *known}):
+    for name in sorted({*counts, *beats, *known, *members}):
         site = known.get(name)
         outstanding = len(bundles.outstanding(library, site.id)) if site else 0
         count = counts.get(name, SiteCount(site=name))
@@ -57,7 +59,8 @@ def list_sites(request: Request, caller: Reader) -> Response:
         found.append(
             {
                 "name": name,
-                "address": _shown(site.address) if site else None,
+                "address": members.get(name) or (_shown(site.address) if site else ""),
+                "takes_files": name in members,
                 "colour": RED if count.failed else YELLOW if count.wanted or outstanding else GREEN,
                 "wanted": count.wanted,
                 "failed": count.failed,
@@ -70,7 +73,7 @@ def list_sites(request: Request, caller: Reader) -> Response:
     return Json({"sites": found})
 
 
-@router.post("/v1/sites", tags=["sites"])
+@router.post("/v1/sites", tags=["sites"], openapi_extra=takes(shapes.SITE))
 def add_site(request: Request, caller: Editor, body: Body) -> Response:
     """Name a site; what goes everywhere is wanted there from now on. Nothing is asked of its address by the tracker."""
     library: Library = request.app.state.library
@@ -78,9 +81,8 @@ def add_site(request: Request, caller: Editor, body: Body) -> Response:
     parts = urlsplit(address) if "://" in address else urlsplit("")
     if parts.scheme not in SCHEMES or "@" in parts.netloc or len(address) > 1000 or "\0" in address:
         raise Misused("An address is a folder, https://..., s3://..., gs://... or az://..., without a password.")
-    made = bundles.add_site(library, name, address, {}, role=bundles.PEER)
-    standings.refresh(library, now=request.app.state.clock.now())
-    return Json({"name": made.name, "address": _shown(made.address)}, 201)
+    is_new = standings.join(library, name, address, now=request.app.state.clock.now())
+    return Json({"name": name, "address": address}, 201 if is_new else 200)
 
 
 @router.get("/v1/sites/waiting", tags=["sites"])
@@ -106,35 +108,23 @@ def listdown(request: Request, caller: Reader, source: str, target: str, count: 
     return Json(_waiting(request, caller, target, source, count))
 
 
-@router.post("/v1/sites/claim", tags=["sites"])
+@router.post("/v1/sites/claim", tags=["sites"], openapi_extra=takes(shapes.CLAIM))
 def claim(request: Request, caller: Sender, body: Body) -> Response:
     """Take an element for one agent alone, or renew that; `claimed` is false when another one has it."""
     state, (element, site, owner) = request.app.state, _whose(body, caller)
     return Json({"claimed": standings.claim(state.library, element, site, owner=owner, now=state.clock.now())})
 
 
-@router.post("/v1/sites/outcome", tags=["sites"])
+@router.post("/v1/sites/outcome", tags=["sites"], openapi_extra=takes(shapes.OUTCOME))
 def outcome(request: Request, caller: Sender, body: Body) -> Response:
     """Say how it went with an element one had claimed: arrived, failed or given_back."""
-    state, (element, site, owner) = request.app.state, _whose(body, caller)
-    how, now = _text(body, "outcome"), state.clock.now()
-    if how == "arrived":
-        seal, by = _text(body, "seal", "")[:64], caller.name
-        newest = scanning.arrived(state.library, element, site, owner=owner, seal=seal, by=by, now=now)
-        return Json({"is_newest": newest})
-    if how == "failed":
-        code = body.get("code", OTHER)
-        code = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**6 else OTHER
-        error = _text(body, "error", "failed")
-        standings.failed(state.library, element, site, owner=owner, error=error, code=code, now=now)
-    elif how == "given_back":
-        standings.give_back(state.library, element, site, owner=owner)
-    else:
-        raise Misused("An outcome is arrived, failed or given_back.")
-    return Json({"is_newest": False})
+    try:
+        return Json({"is_newest": _ended(request, caller, body)})
+    except LibraryLocked as error:
+        raise Conflict(error.message, hint=error.hint) from None
 
 
-@router.post("/v1/sites/scanned", tags=["sites"])
+@router.post("/v1/sites/scanned", tags=["sites"], openapi_extra=takes(shapes.SCANNED))
 def scanned(request: Request, caller: Editor, body: Body) -> Response:
     """Tell what lies at a site (`id`, `size_bytes`, `mtime_ms`): what is new is published, what changed goes out."""
     state, site = request.app.state, checked_site(_text(body, "site"))
@@ -145,11 +135,11 @@ def scanned(request: Request, caller: Editor, body: Body) -> Response:
     return Json(scanning.scanned(state.library, site, entries, by=caller.name, now=state.clock.now()))
 
 
-@router.post("/v1/sites/heartbeat", tags=["sites"])
+@router.post("/v1/sites/heartbeat", tags=["sites"], openapi_extra=takes(shapes.BEAT))
 def heartbeat(request: Request, caller: Sender, body: Body) -> Response:
     """Say that a site's agent lives."""
     state, site = request.app.state, checked_site(_text(body, "site"))
-    said = {key: _text(body, key)[:200] for key in SAID if isinstance(body, dict) and key in body}
+    said = {key: _told(body, key) for key in SAID if isinstance(body, dict) and key in body}
     standings.beat(state.library, site, {**said, "by": caller.name}, now=state.clock.now())
     return Json({"site": site})
 
@@ -167,6 +157,24 @@ def _waiting(
     if sees_all(caller, author_mode=state.options.author_mode):
         return found
     return [one for one in found if is_author(caller.name, one)]
+
+
+def _ended(request: Request, caller: Caller, body: Any) -> bool:
+    state, (element, site, owner) = request.app.state, _whose(body, caller)
+    how, now = _text(body, "outcome"), state.clock.now()
+    if how == "arrived":
+        seal, by = _text(body, "seal", "")[:64], caller.name
+        return scanning.arrived(state.library, element, site, owner=owner, seal=seal, by=by, now=now)
+    if how == "failed":
+        code = body.get("code", OTHER)
+        code = code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**6 else OTHER
+        error = _text(body, "error", "failed")
+        standings.failed(state.library, element, site, owner=owner, error=error, code=code, now=now)
+    elif how == "given_back":
+        standings.give_back(state.library, element, site, owner=owner)
+    else:
+        raise Misused("An outcome is arrived, failed or given_back.")
+    return False
 
 
 def _whose(body: Any, caller: Caller) -> tuple[str, str, str]:
@@ -187,6 +195,15 @@ def _entry(one: Any) -> scanning.Entry:
     ):
         raise Misused("size_bytes and mtime_ms are numbers.")
     return name, size, mtime
+
+
+def _told(body: Any, key: str) -> str | int:
+    if key not in standings.VOLUME:
+        return _text(body, key)[:200]
+    value = body[key]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise Misused(f"{key} is a time in milliseconds.", argument=key)
+    return value
 
 
 def _text(body: Any, key: str, default: str | None = None) -> str:

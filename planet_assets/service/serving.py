@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.types import ASGIApp
 
+from planet_assets.exceptions import Misused
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,13 +37,21 @@ class _Server(uvicorn.Server):
 class Serving:
     """A service on a socket of its own."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, certificate: tuple[Path, Path] | None = None) -> None:
-        """Bind the address, so that it is known and others are refused.
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        certificate: tuple[Path, Path] | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """Bind the address, so that it is known and others are refused; or take a socket that is bound already.
 
         Raises:
             OSError: it cannot be bound.
         """
-        self._socket = bound(host, port)
+        self._socket = listener or bound(host, port)
         chain, secret = certificate or (None, None)
         self._server = _Server(
             uvicorn.Config(
@@ -110,7 +120,46 @@ def bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # whoever is told the address may connect, even before the service has begun to answer
     except OSError:
         listener.close()
         raise
     return listener
+
+
+class Workers:
+    """Other processes that serve on the same socket, and end with this one however it ends."""
+
+    def __init__(self, number: int) -> None:
+        """Fork them; there must be no thread and no connection yet.
+
+        Raises:
+            Misused: this system cannot fork.
+        """
+        if number and not hasattr(os, "fork"):
+            raise Misused("This system cannot start workers.", hint="Leave --workers out.", argument="workers")
+        self.pids: list[int] = []
+        self.is_first = True
+        read, self._write = os.pipe()
+        for _ in range(number):
+            if (pid := os.fork()) == 0:
+                self.pids, self.is_first = [], False
+                os.close(self._write)
+                threading.Thread(target=_end_with, args=(read,), daemon=True).start()
+                return
+            self.pids.append(pid)
+        os.close(read)
+
+    def end(self) -> None:
+        """Tell them to stop, and wait until they have; in one of them, be gone."""
+        if not self.is_first:
+            os._exit(0)
+        os.close(self._write)
+        for pid in self.pids:
+            os.waitpid(pid, 0)
+
+
+def _end_with(pipe: int) -> None:
+    """Stop this process when the other end of a pipe is closed."""
+    os.read(pipe, 1)
+    os.kill(os.getpid(), signal.SIGTERM)

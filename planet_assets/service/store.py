@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from planet_assets.exceptions import Conflict, Gone, NotAllowed
-from planet_assets.library import bundles, receiving
+from planet_assets.library import bundles, receiving, standings
 from planet_assets.library.engine import Library
 from planet_assets.model.bundle import Bundle, Component, Site
 from planet_assets.model.ports import Clock
 from planet_assets.sites.folder import Folder
 from planet_assets.sites.incoming import held_bytes, is_here
+
+BUNDLES = "bundles"
+"""Their folder within that of all files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,10 @@ def store_of(state: Any) -> Store:
         raise NotAllowed("This tracker takes no files.", hint="Start it with `serve --files DIR`.")
     found: Store | None = getattr(state, "store", None)
     if found is None:
-        site = bundles.add_site(state.library, options.site, str(options.files), {})
-        found = state.store = Store(state.library, site, Folder(options.files), state.clock)
+        root = options.files / BUNDLES
+        site = bundles.add_site(state.library, options.site, str(root), {})
+        standings.join(state.library, site.name, now=state.clock.now())
+        found = state.store = Store(state.library, site, Folder(root), state.clock)
     return found
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from planet_assets.exceptions import Conflict, Corrupt, DiskProblem, LibraryLocked
+from planet_assets.exceptions import Conflict, Corrupt, DiskProblem
 from planet_assets.model.bundle import Bundle, Component
 from planet_assets.sites.folder import Folder
 
@@ -47,10 +47,10 @@ def only_one(path: Path) -> Iterator[None]:
     """Be the only one on this machine who is in such a block for a path; the file there is a lock and nothing else.
 
     Raises:
-        LibraryLocked: somebody else is.
+        Conflict: somebody else is.
         DiskProblem: the lock cannot be made.
     """
-    busy = LibraryLocked(f"{path.parent.name} is worked on by another request.", hint="Wait until it has ended.")
+    busy = Conflict(f"{path.parent.name} is worked on by another request.", hint="Wait until it has ended.")
     with _TURN:
         if path in _WRITING:
             raise busy
@@ -100,13 +100,12 @@ class Arrival:
         """Open the part.
 
         Raises:
-            Conflict: the bytes begin beyond what is here.
-            LibraryLocked: somebody else is writing it.
+            Conflict: the bytes begin beyond what is here, or somebody else is writing it.
             DiskProblem: it cannot be opened.
         """
         with _TURN:
             if self._path in _WRITING:
-                raise LibraryLocked(f"{self._component.name} is coming already.", hint="Wait until it has ended.")
+                raise Conflict(f"{self._component.name} is coming already.", hint="Wait until it has ended.")
             _WRITING.add(self._path)
         try:
             self._open()
@@ -169,7 +168,7 @@ class Arrival:
             if sys.platform != "win32":
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LibraryLocked(f"{self._component.name} is coming already.", hint="Wait until it has ended.") from None
+            raise Conflict(f"{self._component.name} is coming already.", hint="Wait until it has ended.") from None
         except OSError as error:
             raise DiskProblem(f"{self._path} cannot be written: {error.strerror}.") from None
         held = os.fstat(self._fd).st_size

@@ -25,6 +25,7 @@ from planet_assets.exceptions import (
     SignInNeeded,
     Throttled,
     TryLater,
+    Unsafe,
 )
 from planet_assets.sites.addresses import is_here
 
@@ -81,7 +82,7 @@ def refusal(status: int, headers: Any, body: bytes, where: str) -> AssetError:
         message = body[:300].decode("utf-8", "replace")
     message = f"The tracker {where} says: {' '.join(message.split())[:500] or status}"
     if 300 <= status < 400:
-        return ServerError(f"{where} answers with a redirect, which is not followed.", hint="Give the address itself.")
+        return Unsafe(f"{where} answers with a redirect, which is not followed.", hint="Give the address itself.")
     known = getattr(exceptions, kind, None)
     if not (isinstance(known, type) and issubclass(known, AssetError)):
         known = BY_STATUS.get(status, ServerError if status >= 500 else AssetError)

@@ -9,7 +9,7 @@ import pytest
 from hubs import hub
 
 from planet_assets.blocking import TrackerClient
-from planet_assets.exceptions import Conflict, Gone, LibraryLocked, Misused, NetworkError, NotAllowed, SignInNeeded
+from planet_assets.exceptions import Conflict, Gone, Misused, NetworkError, NotAllowed, SignInNeeded
 from planet_assets.library import people
 from planet_assets.service import passwords
 
@@ -48,7 +48,7 @@ def test_from_publishing_to_delivered(tracker):
     assert tracker.ask("POST", "/v1/sites/claim", json=claim) == {"claimed": True}
     assert tracker.ask("POST", "/v1/sites/claim", json=claim | {"agent": "two"}) == {"claimed": False}
     assert tracker.list_down("paris", "rome", 10) == [] and "syncing_rome" in tracker.read("/aoi/a.tif")
-    with pytest.raises(LibraryLocked, match="Another agent"):
+    with pytest.raises(Conflict, match="Another agent"):
         tracker.ask("POST", "/v1/sites/outcome", json=claim | {"agent": "two", "outcome": "arrived"})
     assert tracker.ask("POST", "/v1/sites/outcome", json=claim | {"outcome": "arrived"}) == {"is_newest": True}
     shown = tracker.read(["/aoi/a.tif"])[0]

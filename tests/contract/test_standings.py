@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from planet_assets.exceptions import LibraryLocked
-from planet_assets.library import bundles, standings
+from planet_assets.library import standings
 from planet_assets.library.engine import Library
 from planet_assets.library.team_schema import element
 
@@ -25,7 +25,7 @@ def at(seconds):
 def library(library_address):
     made = Library(library_address)
     for site in ("hub", "paris", "rome"):
-        bundles.add_site(made, site, f"/{site}", {})
+        standings.join(made, site, now=NOW)
     yield made
     made.close()
 
@@ -109,9 +109,8 @@ def test_wishes_follow_the_team(library):
     put(library, "rsyncGlobalParameters", syncEverywhere=True)
     assert states(library, "/a") == {"paris": "present", "rome": "wanted", "hub": "wanted"}
     assert states(library, "/b") == {"paris": "present"}
-    bundles.add_site(library, "oslo", "/oslo", {})
-    with library.write() as connection:
-        standings.follow_all(connection, now=at(1))
+    assert standings.join(library, "oslo", "https://oslo", now=at(1)) and not standings.join(library, "oslo", now=at(1))
+    assert standings.members(library)["oslo"] == "https://oslo"
     assert states(library, "/a")["oslo"] == "wanted"
     put(library, "rsyncGlobalParameters", syncEverywhere=False)
     assert states(library, "/a") == {"paris": "present"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from urllib.parse import quote
 
 import pytest
 from teams import CLASSES, addresses, running
@@ -21,10 +23,6 @@ def team(request, tmp_path_factory):
 def new():
     """A path that nothing has."""
     return lambda: f"/new/{next(ids)}"
-
-
-def fill(text, known):
-    return json.loads(json.dumps(text).replace('"A"', json.dumps(known["A"])).replace('"B"', json.dumps(known["B"])))
 
 
 def shape(reply):
@@ -84,7 +82,12 @@ TABLE = [
     (("DELETE", "/api/graphDelete/"), "a\0b", 404, TEXT),
     (READ, {}, 400, TEXT),
     (READ, [], 400, TEXT),
-    (READ, [7], 400, TEXT),
+    (READ, 7, 404, TEXT),
+    (READ, ["A", 7], 207, [OBJECT, None]),
+    (READ, [True], 400, TEXT),
+    (UPDATE, {"_id": 7, "y": 1}, 404, TEXT),
+    (LOCK, [7], 404, TEXT),
+    (DELETE, 7, 404, TEXT),
     (READ, None, 400, TEXT),
     (UPDATE, {"_id": "A", "y": 1}, 200, OBJECT),
     (UPDATE, [{"_id": "A", "y": 2}], 200, OBJECT),
@@ -133,7 +136,8 @@ TABLE = [
     (UNLOCK, "A", 200, OBJECT),
     (UNLOCK, ["A", "N1"], 207, [OBJECT, None]),
     (UNLOCK, ["N1"], 404, TEXT),
-    (UNLOCK, 3, 400, TEXT),
+    (UNLOCK, 3, 404, TEXT),
+    (UNLOCK, None, 400, TEXT),
     (COMMENT, {"#parent": "A", "comment": "c"}, 201, [OBJECT]),
     (COMMENT, {"#parent": ["A", "B"], "comment": "c"}, 201, [OBJECT, OBJECT]),
     (COMMENT, {"#parent": ["A", "N1"], "comment": "c"}, 207, [OBJECT, None]),
@@ -172,44 +176,27 @@ TABLE = [
 def test_statuses_and_shapes(team, new):
     """Row by row; the trailing slash makes no difference."""
     client = team.by("admin")
-    for (method, path), body, status, expected in TABLE:
-        known = {name: new() for name in ("A", "B", "N1", "N2")}
-        assert client.post("/api/create", json=[{"_id": known["A"]}, {"_id": known["B"]}]).status_code == 201
+    rows = [{name: new() for name in ("A", "B", "N1", "N2")} for _ in TABLE]
+    there = [{"_id": known[name]} for known in rows for name in ("A", "B")]
+    assert client.post("/api/create", json=there).status_code == 201
+    for number, (((method, path), body, status, expected), known) in enumerate(zip(TABLE, rows, strict=True)):
         text = json.dumps(body)
         for name, real in known.items():
             text = text.replace(f'"{name}"', json.dumps(real))
-            path = (
-                path.replace(f"/{name}", f"/{real.replace('/', '%2F')}")
-                .replace(f",{name}", f",{real.replace('/', '%2F')}")
-                .replace(f":{name}", f":{real.replace('/', '%2F')}")
-            )
+            path = re.sub(rf"([/,:]){name}(?![a-z])", lambda found, real=real: found[1] + quote(real, safe=""), path)
         content = None if body is None and method == "GET" else text.encode()
-        for way in (path, path.rstrip("/") if method != "GET" else path):
-            if way != path and status < 300:
-                continue
-            reply = client.request(method, way, content=content)
-            assert (reply.status_code, shape(reply)) == (status, expected), (method, way, body, reply.text)
-            kind = "text/html" if expected == TEXT else "application/json"
-            assert reply.headers["content-type"].startswith(kind)
+        if number % 2 and method != "GET":
+            path = path.rstrip("/")
+        reply = client.request(method, path, content=content)
+        assert (reply.status_code, shape(reply)) == (status, expected), (method, path, body, reply.text)
+        kind = "text/html" if expected == TEXT else "application/json"
+        assert reply.headers["content-type"].startswith(kind)
 
 
 def test_malformed_json_is_one_line(team):
     for raw in (b'{"a":', b"\xff\xfe", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 100_000, b'"\\ud800"', b"1" * 5000):
         reply = team.by("admin").post("/api/create/", content=raw)
         assert reply.status_code == 400 and "\n" not in reply.text, raw[:20]
-
-
-def classes_of(team, new, method, path, body):
-    """Status by class, each on an element of its own."""
-    found = []
-    for name in (None, *CLASSES):
-        element = new()
-        assert team.by("admin").post("/api/create", json={"_id": element, "author": "admin"}).status_code == 201
-        text = json.dumps(body).replace('"A"', json.dumps(element)).replace('"N"', json.dumps(new()))
-        where = path.replace("/A", "/" + element.replace("/", "%2F"))
-        content = text.encode() if body is not None else None
-        found.append(team.by(name).request(method, where, content=content).status_code)
-    return found
 
 
 ROLES = [
@@ -239,8 +226,24 @@ ROLES = [
 
 
 def test_every_class_on_every_route(team, new):
+    """Each on an element of its own; who may do what is no matter of the engine."""
+    if team.library.path is None:
+        return
+    names = (None, *CLASSES)
+    elements = iter([new() for _ in range(len(ROLES) * len(names))])
+    made = [{"_id": f"/new/{number}", "author": "admin"} for number in range(int(next(elements)[5:]), next(ids))]
+    assert team.by("admin").post("/api/create", json=made).status_code == 201
+    elements = iter([one["_id"] for one in made])
     for method, path, body, expected in ROLES:
-        assert classes_of(team, new, method, path, body) == list(expected), (method, path)
+        found = []
+        for name in names:
+            text, where = json.dumps(body), path
+            if "A" in (text.strip('"'), path[-1]) or '"A"' in text:
+                element = next(elements)
+                text, where = text.replace('"A"', json.dumps(element)), re.sub(r"A$", quote(element, safe=""), path)
+            content = text.replace('"N"', json.dumps(new())).encode() if body is not None else None
+            found.append(team.by(name).request(method, where, content=content).status_code)
+        assert found == list(expected), (method, path)
     reply = team.by(None).get("/api/read/x")
     assert reply.json() == "Unauthorized" and reply.headers["www-authenticate"] == "Bearer"
 

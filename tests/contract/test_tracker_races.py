@@ -7,7 +7,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,8 +18,9 @@ from planet_assets.library.engine import Library
 from planet_assets.rules import elements as rules
 from planet_assets.rules import query_mongo
 from planet_assets.rules.matching import matches
+from planet_assets.rules.query import parsed
 
-WRITERS = 16
+WRITERS, COUNTERS = 16, 4
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ids = itertools.count()
 
@@ -67,11 +67,12 @@ def no_update_is_lost(team, times):
         for turn in range(times):
             reply = client.put("/api/update", json={"_id": path, f"k{number}": turn})
             assert reply.status_code == 200 and reply.json()[f"k{number}"] == turn
-        counted_up(client, path, max(1, times // 10))
+        if number < COUNTERS:
+            counted_up(client, path, max(1, times // 10))
 
     at_once(team, write)
     [found] = elements.read(team.library, [path], now=NOW)
-    ones = WRITERS * max(1, times // 10)
+    ones = COUNTERS * max(1, times // 10)
     assert found.document["counter"] == ones
     assert all(found.document[f"k{number}"] == times - 1 for number in range(WRITERS))
     assert found.rev == 1 + WRITERS * times + ones
@@ -107,17 +108,6 @@ def test_of_sixteen_who_publish_a_file_one_does(team):
     assert sorted(statuses) == [201] + [409] * (WRITERS - 1)
     found = team.by("admin").get(f"/api/search/%23parent:{asked['_id']}").json()
     assert len(found) == 1, "one child, in the same transaction"
-
-
-def test_signing_in_and_out_at_once_leaves_no_token(team):
-    secrets = [team.secrets[f"w{number}"] for number in range(WRITERS)]
-
-    def leave(client, number):
-        made = client.post("/api/createToken", json={"expiresIn": "1h"}).json()
-        with httpx.Client(base_url=team.url, headers={"Authorization": f"Bearer {made}"}) as own:
-            return own.post("/api/signOut").status_code, own.get("/api/verify").status_code
-
-    assert set(at_once(team, leave)) == {(200, 401)} and len(set(secrets)) == WRITERS
 
 
 # What the index says is what the documents say
@@ -168,7 +158,7 @@ def found_re2(node, text):
     return re2.search(node.pattern, text) is not None
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(documents=st.lists(DOCUMENTS, min_size=1, max_size=5), queries=st.lists(QUERIES, min_size=1, max_size=6))
 def test_a_search_says_what_the_documents_say(library, documents, queries):
     tag = f"t{next(ids)}"
@@ -188,6 +178,34 @@ def test_a_search_says_what_the_documents_say(library, documents, queries):
         assert (part.ids, part.total) == (expected[1:3], len(expected))
     elements.delete(library, list(kept), by="ann", now=NOW)
     assert library_search.search(library, query_mongo.parsed({"tag": tag}), now=NOW).total == 0
+
+
+def test_sorted_by_what_lacks_a_key_then_numbers_then_texts(library):
+    tag = f"sort-{next(ids)}"
+    values = {"a": None, "b": 2, "c": [1, 9], "d": "10", "e": "9", "f": 1.5, "g": None}
+    elements.create(library, [{"_id": f"{tag}/{n}", "tag": tag, "v": v} for n, v in values.items()], by="ann", now=NOW)
+
+    def order(*sort, **paging):
+        page = library_search.search(library, query_mongo.parsed({"tag": tag}), now=NOW, sort=sort, **paging)
+        return "".join(one[-1] for one in page.ids)
+
+    assert order(("v", False)) == "agcfbde"
+    assert order(("v", True)) == "edcbfag", "by the greatest of several, and ids upward still"
+    assert order(("_id", True)) == "gfedcba"
+    assert order(("tag", True), ("v", False), limit=3, offset=2) == "cfb"
+
+
+@pytest.mark.parametrize("asked", ['cell:"a 1" cloud<0.5', "scene:x orbit:9", "type:x time>5 time<9", "lock:x n:1"])
+def test_what_else_must_hold_is_looked_up_by_element(tmp_path, asked):
+    """SQLite would rather read a whole range for each element that begins, which takes seconds of 100,000."""
+    library = Library(tmp_path / "library.db")
+    with library.read() as connection:
+        query = library_search._Question(connection, NOW, {})._ids(parsed(asked))
+        text = str(query.compile(library.engine, compile_kwargs={"literal_binds": True}))
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    library.close()
+    inner = [line for number, line in enumerate(plan) if "CORRELATED" in plan[number - 1]]
+    assert inner and all("element_id=?" in line for line in inner), plan
 
 
 @given(text=st.text(max_size=2000))

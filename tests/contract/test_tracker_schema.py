@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from teams import running
 
-REQUESTS = 300
+REQUESTS = 200
 SOAK = 50_000
 STREAMS = re.compile(r"^/v1/events|^/socket")
 """Answers that do not end."""
+ELSEWHERE = {"planet", "plans"}
+"""Planet's side has a file of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,8 @@ def team(tmp_path_factory):
 
 def operations(team):
     schema = schemathesis.openapi.from_dict(team.app.openapi())
-    found = [one.ok() for one in schema.get_all_operations()]
-    return [one for one in found if not STREAMS.match(one.path)]
+    found = [one.ok() for one in schema.get_all_operations() if not STREAMS.match(one.ok().path)]
+    return [one for one in found if not ELSEWHERE & set(one.definition.raw.get("tags", ()))]
 
 
 def attack(team, number, *, name):
@@ -60,7 +62,7 @@ def test_nothing_that_is_sent_is_a_mistake_of_ours(team):
 
 
 def test_nor_of_somebody_who_may_do_little(team):
-    seen = attack(team, 40, name="guest")
+    seen = attack(team, 25, name="guest")
     assert 403 in set().union(*seen.values())
 
 

@@ -101,7 +101,7 @@ def besiege(tmp_path: Path, endpoint: str, *, scenes: int, kills: int, seed: int
     chain.name(two=urls[1], here=str(chain.folder / "here"), store=f"s3://{bucket}/team|{endpoint}")
     names = [f"s{number}" for number in range(scenes)]
     with closing(Library(one.folder / "library.db")) as library:
-        site = bundles.add_site(library, "hub", str(one.folder / "files"), {})
+        site = bundles.add_site(library, "hub", str(one.folder / "files" / "bundles"), {})
         made = [sealed(library, tmp_path / "made", name, FILES) for name in names]
         assert {done.state for done in ship(library, site, made, owner="me", clock=RealClock())} == {"ready"}
     places = [one, two, first, chain]
@@ -113,7 +113,7 @@ def besiege(tmp_path: Path, endpoint: str, *, scenes: int, kills: int, seed: int
             time.sleep(0.3 + chance.random() * 1.2)
             victim = chance.choice(places)
             victim.kill()
-            look(two.folder / "files", chain.folder / "here", objects(endpoint, bucket))
+            look(two.folder / "files" / "bundles", chain.folder / "here", objects(endpoint, bucket))
             victim.start()
         for _ in range(600):
             if {name for name, at in chain.ready() if at == "store"} == set(names):
@@ -124,7 +124,7 @@ def besiege(tmp_path: Path, endpoint: str, *, scenes: int, kills: int, seed: int
             assert place.process is not None and place.process.returncode == 0, (place.folder / "log").read_text()
     for place, sites in ((two, ["hub"]), (first, ["here", "two"]), (chain, ["here", "store"])):
         assert sorted(place.ready()) == sorted((name, at) for name in names for at in sites), "whole, exactly once"
-    for folder in (two.folder / "files", first.folder / "here", chain.folder / "here"):
+    for folder in (two.folder / "files" / "bundles", first.folder / "here", chain.folder / "here"):
         assert all(is_whole(folder, name, FILES) for name in names)
     found = objects(endpoint, bucket)
     assert all(stored_whole(found, name) for name in names) and len(found) == scenes * (len(FILES) + 1)

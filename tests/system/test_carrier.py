@@ -149,7 +149,13 @@ def test_switches_and_locks(sites):
     paris.tracker.ask("POST", "/api/upsert/", json={"_id": "paris", "enableEmission": True, "enableDiscovery": False})
     write(paris.root, "b.tif", b"x")
     assert went(paris) == [("sent", "/a.tif", "")]
+    shown = element(paris, "paris")
+    assert shown["agentStatus"] == "on" and shown["last_scan"] and shown["last_emission"] >= shown["agentStartTime"]
+    paris.tracker.ask("POST", "/api/upsert/", json={"_id": "rsyncGlobalParameters", "sleepBetweenScans": 3600})
     paris.tracker.ask("DELETE", "/api/delete/", json="paris")
+    assert went(paris) == [], "it has scanned within the hour"
+    paris.tracker.ask("PUT", "/api/update/", json={"_id": "rsyncGlobalParameters", "sleepBetweenScans": None})
+    assert ("scanned", "/b.tif", "") in went(paris)
 
 
 def test_scans(tmp_path):

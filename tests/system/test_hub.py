@@ -13,7 +13,7 @@ import httpx
 import pytest
 from hubs import FILES, hub, is_whole, sealed
 
-from planet_assets.exceptions import Corrupt, Gone, Misused, NetworkError, ServerError
+from planet_assets.exceptions import Corrupt, Gone, Misused, NetworkError, Unsafe
 from planet_assets.flow.clock import RealClock
 from planet_assets.flow.publish import depot_of, ship
 from planet_assets.flow.pulling import pull
@@ -117,9 +117,9 @@ def test_what_was_cut_off_goes_on(api, library, there, depot, tmp_path):
     path = f"/v1/uploads/{told['id']}/analytic.tif"
     for _ in range(100):  # the writer that was cut off lets go
         beyond = api.put(path, params={"offset": held + 2_000_000}, content=b"x")
-        if beyond.status_code != 503:
+        if "coming" not in beyond.text:
             break
-    assert beyond.status_code == 409
+    assert beyond.status_code == 409 and "bytes of analytic.tif are here" in beyond.text
     seen = []
     depot._client.event_hooks["request"].append(lambda request: seen.append(request.url.params.get("offset")))
     for component in made.components:
@@ -223,18 +223,17 @@ def test_a_redirect_is_not_followed(library, tmp_path):
         port, made = trap.getsockname()[1], sealed(library, tmp_path)
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(redirect, trap)
-            with Tracker(f"http://127.0.0.1:{port}", "secret") as lured, pytest.raises(ServerError, match="redirect"):
+            with Tracker(f"http://127.0.0.1:{port}", "secret") as lured, pytest.raises(Unsafe, match="redirect"):
                 lured.is_visible(made)
             assert b"Bearer secret" in asked.result()
 
 
 def redirect(trap):
-    asked = b""
-    for _ in range(4):
-        line, _ = trap.accept()
-        with line:
-            asked += line.recv(65536)
-            line.sendall(b"HTTP/1.1 307 x\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 0\r\n\r\n")
+    trap.settimeout(30)
+    line, _ = trap.accept()
+    with line:
+        asked = line.recv(65536)
+        line.sendall(b"HTTP/1.1 307 x\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 0\r\n\r\n")
     return asked
 
 

@@ -59,7 +59,7 @@ def _elements() -> None:
         sa.ForeignKeyConstraint(["element_id"], ["element.id"], name="fk_element_key_element_id"),
         sa.PrimaryKeyConstraint("id", name="pk_element_key"),
     )
-    op.create_index("ix_element_key_element_id", "element_key", ["element_id"])
+    op.create_index("ix_element_key_element_id", "element_key", ["element_id", "key"])
     op.create_index("ix_element_key_text", "element_key", ["key", "text", "element_id", "kind"])
     _where("element_key", "ix_element_key_number", "key", "number", "element_id", only="number IS NOT NULL")
     op.create_table(
