@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from teams import running
 
-REQUESTS = 200
+REQUESTS = 1_000
 SOAK = 50_000
 STREAMS = re.compile(r"^/v1/events|^/socket")
 """Answers that do not end."""
