@@ -18,7 +18,7 @@ export class Plans {
   }
 
   async load() {
-    [this.plans, this.rule] = [(await get("/v1/plans?limit=100")).plans, await get("/v1/rules")];
+    [this.plans, this.rule] = [(await get("/v1/plans?limit=100&brief=true")).plans, await get("/v1/rules")];
     this.draw();
     this.waiting(this.plans.filter((one) => one.state === "waiting"));
   }
@@ -128,6 +128,6 @@ export class Plans {
     return what("article", { class: "entry" },
       what("div", { class: "row" }, badge(one.state), what("strong", {}, km2(one.km2)), what("span", {}, `for ${one.by}${one.project ? ` · ${one.project}` : ""}`)),
       what("p", { class: "soft" }, `${by}${when(one.decided_at)}${one.reason ? `: ${one.reason}` : ""}`),
-      what("button", { type: "button", class: "plain", on: { click: () => this.show(one.plan) } }, "Show it on the map"));
+      what("button", { type: "button", class: "plain", on: { click: async () => this.show((await get(`/v1/plans/${encodeURIComponent(one.id)}`)).plan) } }, "Show it on the map"));
   }
 }
