@@ -77,7 +77,7 @@ export class Plans {
     const after = left === null || left === undefined || one.km2 === null ? null : left - one.km2;
     return what("article", { class: "entry state-waiting", "aria-labelledby": `plan-${one.id}` },
       picture(plan),
-      what("h3", { id: `plan-${one.id}` }, `${km2(one.km2)} for ${one.by}${one.project ? ` · ${one.project}` : ""}`),
+      what("h3", { id: `plan-${one.id}` }, `${one.km2 === null ? "An unknown price" : km2(one.km2)} for ${one.by}${one.project ? ` · ${one.project}` : ""}`),
       what("p", { class: "soft" }, `${plan.scene_count} scenes, ${plan.file_count} files, about ${size(plan.bytes)} · asked ${when(one.posted_at)}`),
       facts([
         ["Whole scenes", [km2(plan.data_km2), plan.route === "data" ? " (chosen)" : ""]],
