@@ -11,7 +11,7 @@ from teaming import team
 from planet_assets.library.engine import Library
 
 TAGS = {"planet", "plans"}
-CASES, MANY = 80, 20_000
+CASES, MANY = 50, 20_000
 
 
 @pytest.fixture(scope="module")
