@@ -30,8 +30,6 @@ MOST = 200
 Cursor = Mapping[str, int]
 """Name of a table -> the last sequence that was read."""
 
-_FINAL = [status.value for status in AssetStatus if status.is_final]
-
 _SOURCES: dict[str, sa.Select[Any]] = {
     "job": sa.select(
         event.c.sequence,
@@ -75,7 +73,7 @@ _SEQUENCES = {
 }
 _HEADS = sa.select(*(sa.select(sa.func.max(one)).scalar_subquery().label(name) for name, one in _SEQUENCES.items()))
 _PROGRESS = sa.select(job.c.id, job.c.scene_id, job.c.status, job.c.bytes_done, job.c.state).where(
-    job.c.status.not_in(_FINAL)
+    job.c.status == AssetStatus.DOWNLOADING.value
 )
 
 
@@ -129,7 +127,7 @@ def moved(cursor: Cursor, one: Happening) -> dict[str, int]:
 
 
 def progress(library: Library) -> dict[str, dict[str, Any]]:
-    """Job id -> how far its bytes have come, of jobs that are under way."""
+    """Job id -> how far its bytes have come, of jobs that are downloading."""
     with library.read() as connection:
         rows = connection.execute(_PROGRESS).all()
     return {

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from planet_assets.exceptions import AssetError, Gone, Misused
+from planet_assets.exceptions import AssetError, Gone, Misused, TryLater
 from planet_assets.flow import reconcile
 from planet_assets.library import copies, ledger, overview, queue, spends
 from planet_assets.library import jobs as job_rows
@@ -30,6 +30,7 @@ Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 _drawing = threading.BoundedSemaphore(2)
 """Pictures are drawn a few at a time: each reads a raster."""
+DRAW_WAIT_S = 3.0
 
 
 @router.get("/accounts")
@@ -122,14 +123,22 @@ def quicklook(
     max_px: Annotated[int, Query(ge=16, le=1024)] = 384,
 ) -> Response:
     """A small picture (PNG) of a file that is here."""
+    if not _drawing.acquire(timeout=DRAW_WAIT_S):
+        raise TryLater("Too many pictures are being drawn.", after_s=DRAW_WAIT_S)
+    try:
+        return _drawn(request, item_id, asset_type, style, max_px)
+    finally:
+        _drawing.release()
+
+
+def _drawn(request: Request, item_id: str, asset_type: str, style: str, max_px: int) -> Response:
     from planet_assets.raster.quicklook import quicklook as draw
 
     rasters = [one for one in _held(request, item_id) if one.path.suffix.lower() in (".tif", ".tiff")]
     rasters = [one for one in rasters if (one.key[2] == asset_type if asset_type else "udm2" not in one.key[2])]
     for one in sorted(rasters, key=lambda one: one.cut == ""):
         try:
-            with _drawing:
-                png = draw(one.path, style=style, max_px=max_px)
+            png = draw(one.path, style=style, max_px=max_px)
         except (AssetError, OSError):
             continue
         return Response(bytes(png), media_type="image/png", headers={"Cache-Control": "private, max-age=300"})

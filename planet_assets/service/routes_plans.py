@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,9 @@ Reader = Annotated[Caller, Depends(needs("read"))]
 Asker = Annotated[Caller, Depends(needs("create"))]
 Approver = Annotated[Caller, Depends(needs("approve"))]
 Admin = Annotated[Caller, Depends(needs("administer"))]
+
+MOST_BYTES = 4_000_000
+"""The longest plan that is kept."""
 
 Km2 = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
@@ -113,6 +117,9 @@ def put_plan(body: PlanIn, request: Request, caller: Asker) -> Response:
     """Put a plan to the team. It waits for an editor, or is approved at once where the team's rule lets it pass."""
     state = request.app.state
     now = state.clock.now()
+    document = {**body.model_dump(exclude={"id", "above_km2"}), "covered_share": _covered(body)}
+    if len(json.dumps(document)) > MOST_BYTES:
+        raise Misused(f"A plan may have {MOST_BYTES:,} bytes.", hint="Send fewer or coarser footprints.")
     new = Approval(
         id=body.id,
         plan_id=body.plan_id,
@@ -120,7 +127,7 @@ def put_plan(body: PlanIn, request: Request, caller: Asker) -> Response:
         by=caller.name,
         project=body.project,
         km2=math.nan if body.km2 is None else body.km2,
-        document={**body.model_dump(exclude={"id", "above_km2"}), "covered_share": _covered(body)},
+        document=document,
         posted_at=now,
         expires_at=now,
     )
@@ -133,13 +140,21 @@ def plans(
     caller: Reader,
     state: Annotated[list[ApprovalState] | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    brief: bool = False,
 ) -> Response:
-    """Plans that were put to the team, the newest first; `state` may be given several times."""
+    """Plans that were put to the team, the newest first; `state` may be given several times.
+
+    With `brief`, those that were answered come without their footprints.
+    """
     library, now = request.app.state.library, request.app.state.clock.now()
     approvals.expire(library, now)
     mine = None if _may_see_all(request, caller) else caller.name
     found = approvals.listed(library, states=state or (), by=mine, limit=limit)
-    return Json({"plans": [plain(approval_document(one)) for one in found]})
+    told = [approval_document(one) for one in found]
+    for one in told if brief else ():
+        if one["state"] != ApprovalState.WAITING:
+            one["plan"] = {name: value for name, value in one["plan"].items() if name not in ("scenes", "region")}
+    return Json({"plans": plain(told)})
 
 
 @router.get("/plans/{plan}")

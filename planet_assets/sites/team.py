@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shapely import set_precision
+from shapely import get_num_coordinates, get_num_geometries, set_precision
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
@@ -32,6 +32,7 @@ LOST_AFTER_S = 900.0
 LEAVE_S = 2.0
 """How long whoever is interrupted takes to say that nobody waits any more."""
 MOST_FOOTPRINTS = 500
+MOST_CORNERS, MOST_PARTS = 1000, 100
 GRID_DEG = 1e-5
 """Footprints are sent to about a metre."""
 SECRET = re.compile(r"[\x21-\x7e]+")
@@ -177,10 +178,16 @@ def document(plan: Plan, *, question: str, project: str, above_km2: float | None
 
 
 def _shape(geometry: BaseGeometry) -> dict[str, Any] | None:
-    """Polygons as GeoJSON; None of what is no area."""
+    """Polygons as GeoJSON, no finer than a picture needs; None of what is no area."""
     rough = set_precision(geometry, GRID_DEG)
     if rough.geom_type not in ("Polygon", "MultiPolygon") or rough.is_empty:
         rough = geometry
+    grain_deg = GRID_DEG * 10
+    while get_num_coordinates(rough) > MOST_CORNERS and grain_deg < 1:
+        rough = rough.simplify(grain_deg)
+        grain_deg *= 4
+    if get_num_coordinates(rough) > MOST_CORNERS or get_num_geometries(rough) > MOST_PARTS:
+        rough = rough.convex_hull
     return dict(mapping(rough)) if rough.geom_type in ("Polygon", "MultiPolygon") and not rough.is_empty else None
 
 

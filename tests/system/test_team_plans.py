@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from dataclasses import replace
 
 import httpx
 import pytest
 import sandboxes
 from managing import SQUARE, SR, awaited, check_money, manager_of, scenes
+from shapely.geometry import MultiPolygon, Point, box
 from teaming import people_of, team
 
 from planet_assets import policies
@@ -185,6 +187,22 @@ def test_addresses_that_cannot_be_meant():
     with pytest.raises(Misused):
         policies.ask_team("https://office.example", above_km2=-1)
     assert "t0ken" not in repr(policies.ask_team("https://office.example", token="t0ken"))
+
+
+def test_a_region_of_many_corners_is_sent_coarsely(office, plan):
+    circle = Point(9.2, 45.5).buffer(0.2, quad_segs=20_000)
+    islands = MultiPolygon([box(x / 10, 45, x / 10 + 0.01, 45.01) for x in range(700)])
+    for region in (circle, islands):
+        told = teams.document(replace(plan, roi_wkt=region.wkt), question="q" * 8, project="", above_km2=None)
+        assert len(json.dumps(told["region"])) < 40_000
+        put = office.of("ann").post("/v1/plans", json={**told, "id": uuid.uuid4().hex})
+        assert put.status_code == 201 and 0 <= put.json()["plan"]["covered_share"] <= 1
+        office.of("ann").delete(f"/v1/plans/{put.json()['id']}")
+    scene = {"id": "x" * 200, "geometry": {"type": "Polygon", "coordinates": [[[1.23456789, 2.3456789]] * 400]}}
+    huge = office.of("ann").post("/v1/plans", json={**told, "id": "h" * 8, "scenes": [scene] * 1000})
+    assert huge.status_code == 400 and "bytes" in huge.json()["error"]["message"]
+    brief = office.of("ann").get("/v1/plans", params={"brief": True, "state": "withdrawn"}).json()["plans"]
+    assert brief and all("scenes" not in one["plan"] and one["plan"]["verdict"] for one in brief)
 
 
 # The stream

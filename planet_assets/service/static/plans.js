@@ -18,7 +18,7 @@ export class Plans {
   }
 
   async load() {
-    [this.plans, this.rule] = [(await get("/v1/plans?limit=100")).plans, await get("/v1/rules")];
+    [this.plans, this.rule] = [(await get("/v1/plans?limit=100&brief=true")).plans, await get("/v1/rules")];
     this.draw();
     this.waiting(this.plans.filter((one) => one.state === "waiting"));
   }
@@ -77,7 +77,7 @@ export class Plans {
     const after = left === null || left === undefined || one.km2 === null ? null : left - one.km2;
     return what("article", { class: "entry state-waiting", "aria-labelledby": `plan-${one.id}` },
       picture(plan),
-      what("h3", { id: `plan-${one.id}` }, `${km2(one.km2)} for ${one.by}${one.project ? ` · ${one.project}` : ""}`),
+      what("h3", { id: `plan-${one.id}` }, `${one.km2 === null ? "An unknown price" : km2(one.km2)} for ${one.by}${one.project ? ` · ${one.project}` : ""}`),
       what("p", { class: "soft" }, `${plan.scene_count} scenes, ${plan.file_count} files, about ${size(plan.bytes)} · asked ${when(one.posted_at)}`),
       facts([
         ["Whole scenes", [km2(plan.data_km2), plan.route === "data" ? " (chosen)" : ""]],
@@ -128,6 +128,6 @@ export class Plans {
     return what("article", { class: "entry" },
       what("div", { class: "row" }, badge(one.state), what("strong", {}, km2(one.km2)), what("span", {}, `for ${one.by}${one.project ? ` · ${one.project}` : ""}`)),
       what("p", { class: "soft" }, `${by}${when(one.decided_at)}${one.reason ? `: ${one.reason}` : ""}`),
-      what("button", { type: "button", class: "plain", on: { click: () => this.show(one.plan) } }, "Show it on the map"));
+      what("button", { type: "button", class: "plain", on: { click: async () => this.show((await get(`/v1/plans/${encodeURIComponent(one.id)}`)).plan) } }, "Show it on the map"));
   }
 }
