@@ -29,6 +29,7 @@ MORE_NAMES = {
         "keep_share",
         "only_between",
         "max_per",
+        "ask_team",
         "cheaper_route_required",
         "all_of",
         "any_of",

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from planet_assets.exceptions import CannotAsk
+from planet_assets.exceptions import CannotAsk, Misused
 
 if TYPE_CHECKING:
+    from planet_assets.flow.consent import Hook
     from planet_assets.model.plan import Plan
 
 QUESTION = "Proceed with download? (y/n): "
@@ -50,6 +51,23 @@ async def ask_person(plan: Plan) -> bool:
     if isinstance(answer, CannotAsk):
         raise answer
     return answer.strip().lower() in ("y", "yes")
+
+
+def asked_of(*, yes: bool, team: str | None, project: str | None) -> Hook | bool:
+    """Who is asked: nobody where one has agreed, the team at a tracker, or the person here.
+
+    Raises:
+        Misused: somebody is asked who is not to be asked.
+    """
+    if team is None:
+        if project is not None:
+            raise Misused("--project belongs to --ask-team.", argument="project")
+        return False if yes else ask_person
+    if yes:
+        raise Misused("--yes asks nobody, --ask-team asks the team.", hint="Leave one of them out.", argument="yes")
+    from planet_assets import config, policies
+
+    return policies.ask_team(team, token=config.tracker_token(team) or "", project=project or "")
 
 
 def can_ask() -> bool:

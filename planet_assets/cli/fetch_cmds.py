@@ -16,8 +16,10 @@ from planet_assets.cli.options import (
     clear_option,
     dry_run_option,
     picture_option,
+    project_option,
     request_options,
     search_options,
+    team_option,
     tracking_options,
     yes_option,
 )
@@ -26,6 +28,7 @@ from planet_assets.view.documents import jobs_document, plan_document
 
 if TYPE_CHECKING:
     from planet_assets.blocking import AssetManager
+    from planet_assets.flow.consent import Hook
     from planet_assets.model.job import DownloadJob
     from planet_assets.model.plan import Plan
 
@@ -94,10 +97,20 @@ def plan(what: tuple[str, ...], picture: str | None, **typed: Any) -> int:
 @click.argument("what", nargs=-1, metavar=SCENES)
 @request_options
 @yes_option
+@team_option
+@project_option
 @dry_run_option
 @click.option("--allow-unknown-quota", is_flag=True, help="Go on when nobody can tell the quota.")
 @tracking_options
-def download(what: tuple[str, ...], yes: bool, dry_run: bool, allow_unknown_quota: bool, **typed: Any) -> int:
+def download(
+    what: tuple[str, ...],
+    yes: bool,
+    ask_team: str | None,
+    project: str | None,
+    dry_run: bool,
+    allow_unknown_quota: bool,
+    **typed: Any,
+) -> int:
     """Check the quota, ask, activate, download, verify and clip.
 
     SCENES are GeoJSON files, scene ids, or - for stdin; without them, --from and --to search.
@@ -105,6 +118,7 @@ def download(what: tuple[str, ...], yes: bool, dry_run: bool, allow_unknown_quot
     from planet_assets.cli.tracking import Tracking
 
     face = Face.current()
+    hook = asking.asked_of(yes=yes, team=ask_team, project=project)
     tracking = Tracking.taken_from(typed, dry_run=dry_run)
     wish = scenes.Wish(scenes=what, **typed)
     if tracking.is_all_that_is_asked(wish):
@@ -115,7 +129,9 @@ def download(what: tuple[str, ...], yes: bool, dry_run: bool, allow_unknown_quot
         made = tracking.plan(wish, manager)
         if made is None or dry_run:
             return show_plan(face, made)
-        code = _carried_out(face, manager, made, wish.max_concurrent, yes=yes, allow_unknown=allow_unknown_quota)
+        if ask_team:
+            face.say(f"The plan waits for an editor at {ask_team}.")
+        code = _carried_out(face, manager, made, wish.max_concurrent, hook=hook, allow_unknown=allow_unknown_quota)
         tracking.end(face, manager, made)
     return code
 
@@ -191,19 +207,20 @@ def interrupted(face: Face, manager: AssetManager, batch_id: str | None) -> int:
 
 
 def _carried_out(
-    face: Face, manager: AssetManager, plan: Plan, max_concurrent: int | None, *, yes: bool, allow_unknown: bool
+    face: Face, manager: AssetManager, plan: Plan, max_concurrent: int | None, *, hook: Hook | bool, allow_unknown: bool
 ) -> int:
     from planet_assets.view.text import confirmation_dialog
 
-    asked = not yes and bool(plan.wants)
-    if not asked:
+    asked = hook is not False and bool(plan.wants)
+    if hook is not asking.ask_person or not asked:
         face.say(confirmation_dialog(plan))
+    here = asked and hook is asking.ask_person
     try:
         jobs = manager.run(
             plan,
-            confirm=asking.ask_person if asked else False,
+            confirm=hook if asked else False,
             # the dialog says that the quota is unknown, so a person's yes covers it
-            allow_unknown_quota=True if allow_unknown or (asked and asking.can_ask()) else None,
+            allow_unknown_quota=True if allow_unknown or (here and asking.can_ask()) else None,
             max_concurrent=max_concurrent,
         )
     except KeyboardInterrupt:

@@ -156,5 +156,7 @@ picture_option = click.option(
     "--picture", metavar="FILE", help="Write the map as SVG: scenes chosen and not, pieces, gaps."
 )
 
+team_option = click.option("--ask-team", metavar="URL", help="Ask the editors of the team at this tracker, and wait.")
+project_option = click.option("--project", metavar="NAME", help="With --ask-team: what it is for.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Agree without being asked; the quota is still checked.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")

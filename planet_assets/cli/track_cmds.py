@@ -9,7 +9,15 @@ import click
 from planet_assets.cli import asking, scenes
 from planet_assets.cli.codes import Code, code_of_jobs
 from planet_assets.cli.library_cmds import open_library
-from planet_assets.cli.options import REGION, Command, clipping_options, dry_run_option, yes_option
+from planet_assets.cli.options import (
+    REGION,
+    Command,
+    clipping_options,
+    dry_run_option,
+    project_option,
+    team_option,
+    yes_option,
+)
 from planet_assets.cli.output import Face
 from planet_assets.view.documents import jobs_document, plan_document
 
@@ -65,6 +73,8 @@ def track(listing: str, name: str | None, complete: bool, key: str | None, chang
 @click.option("--max-concurrent", type=int, metavar="N", help="Downloads side by side.")
 @click.option("--allow-unknown-quota", is_flag=True, help="Go on when nobody can tell the quota.")
 @yes_option
+@team_option
+@project_option
 @dry_run_option
 def sync(saved: str, clip: str | None, directory: str | None, **typed: Any) -> int:
     """The weekly job: search, compare, fetch only what is new. What is held is never bought again.
@@ -79,7 +89,8 @@ def sync(saved: str, clip: str | None, directory: str | None, **typed: Any) -> i
     clipping = scenes.clipping_config(*(typed[name] for name in names), **flags)
     if clipping and not clip:
         raise click.UsageError("Options for cutting need --clip.")
-    yes = typed["yes"]
+    hook = asking.asked_of(yes=typed["yes"], team=typed["ask_team"], project=typed["project"])
+    asks_here = hook is asking.ask_person
     with fetch_cmds.open_manager(face) as manager:
         try:
             done = manager.sync(
@@ -88,10 +99,10 @@ def sync(saved: str, clip: str | None, directory: str | None, **typed: Any) -> i
                 output_dir=directory,
                 asset_types=scenes.asset_types(typed["assets"]),
                 refetch_republished=typed["refetch_republished"],
-                confirm=False if yes else asking.ask_person,
+                confirm=hook,
                 dry_run=typed["dry_run"],
                 # the dialog says that the quota is unknown, so a person's yes covers it
-                allow_unknown_quota=True if typed["allow_unknown_quota"] or (not yes and asking.can_ask()) else None,
+                allow_unknown_quota=True if typed["allow_unknown_quota"] or (asks_here and asking.can_ask()) else None,
                 max_concurrent=typed["max_concurrent"],
                 clipping_config=clipping,
                 delivery=typed["delivery"],

@@ -15,7 +15,7 @@ from planet_assets.rules.policies import Policy, Question, settled
 from planet_assets.view.text import confirmation_dialog
 
 Answer = bool | Decision
-Hook = Callable[..., Answer | Awaitable[Answer]]
+Hook = Callable[..., Answer | Question | Awaitable[Answer]]
 """Called with `(plan)` or, as in the wiki, `(quota_info, download_impact)`; plain or async."""
 
 QUESTION = "Proceed with download? (y/n): "

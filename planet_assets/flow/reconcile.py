@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from planet_assets.model.spend import Foreign, Reconciliation, ReportLine
 from planet_assets.model.tariff import Tariff
 from planet_assets.rules import months
 from planet_assets.rules import reconcile as rules
+from planet_assets.rules.allowance import next_interval
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -165,5 +166,7 @@ async def _footprints(books: Books, orders: Sequence[Order]) -> Mapping[str, Bas
 def month(library: Library, account: str, name: str | None, now: datetime) -> MonthReport:
     """A month of the ledger, for example `2026-11`; the present one without a name. Nothing is asked of Planet."""
     first = months.read_month(name, now)
-    rows = spends.listed(library, account=account)
-    return months.month_report(rows, ledger.quota_of(library, account, now), first, now)
+    rows = spends.listed(library, account=account, since=first, before=next_interval(first))
+    report = months.month_report(rows, ledger.quota_of(library, account, now), first, now)
+    held_km2, _ = ledger.balance(library, account)  # what is held may have been so since an earlier month
+    return replace(report, held_km2=max(0.0, held_km2)) if report.is_present else report

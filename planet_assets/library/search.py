@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from planet_assets.exceptions import Misused
 from planet_assets.library import element_rows
+from planet_assets.library.element_rows import chunks
 from planet_assets.library.engine import Library, lease_time
 from planet_assets.library.team_schema import element, element_key
 from planet_assets.model.element import Element
@@ -106,12 +107,11 @@ class _Question:
         query = self._ids(Every((*exact, *(_hint(part) for part in rest))))
         if rest:
             found = self._filtered(query, rest[0] if len(rest) == 1 else Every(rest))
-            if not sort:
-                return Page(found[offset : offset + most], len(found))
-            kept = set(found)
-            ordered = [one for one in self._all(self._sorted(self._ids(Every()), sort)) if one in kept]
-            return Page(ordered[offset : offset + most], len(found))
-        ordered_query = self._sorted(query, sort)
+            return Page(self._sorted(found, sort)[offset : offset + most], len(found))
+        if sort:
+            found = self._all(query)
+            return Page(self._sorted(found, sort)[offset : offset + most], len(found))
+        ordered_query = query.order_by(query.selected_columns[0])
         ids = list(self.connection.execute(ordered_query.limit(most).offset(offset)).scalars())
         if len(ids) < most and (ids or offset == 0):
             return Page(ids, offset + len(ids))
@@ -209,25 +209,36 @@ class _Question:
             return sa.and_(here, _holds(node, rows.c.lock_owner, node.text))
         return sa.false()
 
-    def _sorted(self, query: sa.Select[Any], sort: Sequence[tuple[str, bool]]) -> sa.Select[Any]:
-        """In the order of keys: what lacks one before numbers, numbers before texts, and then by id."""
-        if not sort:
-            return query.order_by(query.selected_columns[0])
-        ids = query.subquery()
-        column: sa.ColumnElement[str] = ids.c[0]
-        order: list[sa.ColumnElement[Any]] = []
-        for key, is_down in sort:
+    def _sorted(self, ids: list[str], sort: Sequence[tuple[str, bool]]) -> list[str]:
+        """In the order of keys: what lacks one before numbers, numbers before texts, and then by id.
+
+        The planners of both engines can be led astray by sorted joins over a table of values; two plain reads cannot.
+        """
+        found = sorted(ids)
+        for key, is_down in reversed(sort):
             if key == "_id":
-                order.append(column.desc() if is_down else column)
+                found.sort(reverse=is_down)
                 continue
-            rows = element_key.alias()
-            mine = (rows.c.element_id == column, rows.c.key == key, rows.c.kind.in_(("s", "n", "b")))
-            best = sa.func.max if is_down else sa.func.min
-            number = sa.select(best(rows.c.number)).where(*mine).scalar_subquery()
-            words = sa.select(best(rows.c.text)).where(*mine).scalar_subquery()
-            rank = sa.case((number.is_not(None), 1), (words.is_not(None), 2), else_=0)
-            order += [one.desc() if is_down else one for one in (rank, number, words)]
-        return sa.select(column).order_by(*order, column)
+            ranks = self._ranks(key, is_down, found)
+            found.sort(key=lambda one, ranks=ranks: ranks.get(one, _LACKING), reverse=is_down)  # type: ignore[misc]
+        return found
+
+    def _ranks(self, key: str, is_down: bool, ids: list[str]) -> dict[str, _Rank]:
+        """By what each element is sorted: the least (or greatest) of its values under a key."""
+        rows, best = element_key.alias(), sa.func.max if is_down else sa.func.min
+        columns = (rows.c.element_id, best(rows.c.number), best(rows.c.text))
+        query = sa.select(*columns).where(rows.c.key == key, rows.c.kind.in_(("s", "n", "b")))
+        query = query.group_by(rows.c.element_id)
+        parts = [query] if len(ids) > PEEK else [query.where(rows.c.element_id.in_(some)) for some in chunks(ids)]
+        return {
+            one: (1, number, "") if number is not None else (2, 0.0, words)
+            for part in parts
+            for one, number, words in self.connection.execute(part)
+        }
+
+
+_Rank = tuple[int, float, str]
+_LACKING: _Rank = (0, 0.0, "")
 
 
 def _expression(node: Regex) -> Any:

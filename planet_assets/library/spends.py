@@ -16,9 +16,14 @@ from planet_assets.rules.charges import Entry
 
 
 def listed(
-    library: Library, *, account: str | None = None, since: datetime | None = None, before: datetime | None = None
+    library: Library,
+    *,
+    account: str | None = None,
+    since: datetime | None = None,
+    before: datetime | None = None,
+    latest: int | None = None,
 ) -> list[Spend]:
-    """Ledger rows in the order they were written; of one account, and by when they count."""
+    """Ledger rows in the order they were written; of one account, by when they count, or the latest of them only."""
     state = (job.c.scene_id, job.c.asset_type, job.c.state)
     query = sa.select(ledger, *state).outerjoin(job, job.c.id == ledger.c.job_id).order_by(ledger.c.sequence)
     if account is not None:
@@ -27,8 +32,11 @@ def listed(
         query = query.where(ledger.c.at >= since)
     if before is not None:
         query = query.where(ledger.c.at < before)
+    if latest is not None:
+        query = query.order_by(None).order_by(ledger.c.sequence.desc()).limit(latest)
     with library.read() as connection:
-        return [_spend(row) for row in connection.execute(query).mappings()]
+        found = [_spend(row) for row in connection.execute(query).mappings()]
+    return found if latest is None else found[::-1]
 
 
 def book(library: Library, account: str, found: Sequence[Foreign], *, by: str) -> list[Foreign]:

@@ -59,7 +59,8 @@ def why_wait(
     if math.isnan(km2):
         reasons.append("Nobody can tell what it costs.")
     elif km2 > above_km2 + TOLERANCE_KM2:
-        reasons.append(f"It costs {km2:,.2f} km²; up to {above_km2:,.2f} km² pass unasked.")
+        passes = f"up to {above_km2:,.2f} km² pass" if above_km2 else "nothing that costs passes"
+        reasons.append(f"It costs {km2:,.2f} km²; {passes} unasked.")
     if verdict not in SURE:
         words = {"near_limit": "The quota is near its limit.", "over": "It exceeds the quota."}
         reasons.append(words.get(verdict, "The quota is unknown."))

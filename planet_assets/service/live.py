@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from planet_assets.exceptions import AssetError, TryLater
 from planet_assets.flow.clock import RealClock
-from planet_assets.library import feed
+from planet_assets.library import feed, items
 from planet_assets.library.engine import Library
 from planet_assets.library.feed import Happening
 from planet_assets.model.people import Caller
@@ -31,6 +31,8 @@ from planet_assets.view.documents import plain
 router = APIRouter(prefix="/v1", tags=["events"])
 
 LOOK_S = 0.5
+COUNT_EVERY = 8
+"""Scenes are counted in one of so many looks: they come without an event."""
 CHECK_S = 10.0
 """Seconds after which a listener's right to listen is looked at again."""
 PING_S, STALL_S = 15, 20.0
@@ -52,6 +54,8 @@ class Pump:
         self.listeners = 0
         self.heads: dict[str, int] = {}
         self.progress: dict[str, dict[str, Any]] = {}
+        self.scenes = 0
+        self._looks = 0
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -71,15 +75,21 @@ class Pump:
     async def _run(self) -> None:
         while self.listeners:
             await self._clock.sleep(LOOK_S)
-            with contextlib.suppress(TryLater):  # a server that is away comes back
+            try:
                 await self.look()
-            before, self._tick = self._tick, asyncio.Event()
-            before.set()
+            except TryLater:
+                pass  # a server that is away comes back
+            finally:
+                before, self._tick = self._tick, asyncio.Event()
+                before.set()
 
     async def look(self) -> None:
         """See how far everything has come."""
         self.heads = await run_in_threadpool(feed.heads, self._library)
         self.progress = await run_in_threadpool(feed.progress, self._library)
+        if self._looks % COUNT_EVERY == 0:
+            self.scenes = await run_in_threadpool(items.count, self._library)
+        self._looks += 1
 
 
 @router.get("/events", response_class=EventSourceResponse)
@@ -91,8 +101,8 @@ async def events(
 ) -> EventSourceResponse:
     """What happens to jobs, plans, bundles and elements, from now on; with Last-Event-ID (or `after`), from there.
 
-    Events: `hello` with the present cursor, `job`, `plan`, `bundle`, `element`, `progress`, and `reset` when the
-    library is another one than the cursor was of.
+    Events: `hello` with the present cursor, `job`, `plan`, `bundle`, `element`, `progress`, `scenes` when more or
+    fewer are known, and `reset` when the library is another one than the cursor was of.
     """
     cursor = feed.read_cursor(last_event_id or after)
     pump = _pump(request)
@@ -117,7 +127,7 @@ def _pump(request: Request) -> Pump:
 async def _stream(
     request: Request, caller: Caller, pump: Pump, given: dict[str, int] | None, over: anyio.Event
 ) -> AsyncIterator[dict[str, str]]:
-    library, told = request.app.state.library, dict[str, dict[str, Any]]()
+    told = dict[str, dict[str, Any]]()
     clock = RealClock()
     async with pump.listening():
         heads = dict(pump.heads)
@@ -125,17 +135,22 @@ async def _stream(
         cursor = heads if given is None or lost else given
         yield _message("reset" if lost else "hello", {"cursor": feed.written(cursor)}, feed.written(cursor))
         checked = clock.monotonic()
-        looks = 0
+        looks, scenes = 0, pump.scenes
         while not over.is_set():
             if any(pump.heads[name] > sequence for name, sequence in cursor.items()):
-                now = await run_in_threadpool(_now, request)
-                found = await run_in_threadpool(feed.after, library, cursor, now)
+                try:
+                    found = await run_in_threadpool(_behind, request, cursor)
+                except TryLater:
+                    return  # the client comes back, and reads on from its cursor
                 for one in found:
                     cursor = feed.moved(cursor, one)
                     if _may_see(request, caller, one):
                         yield _message(one.source, _document(one), feed.written(cursor))
                 if len(found) >= feed.MOST:
                     continue
+            if pump.scenes != scenes:
+                scenes = pump.scenes
+                yield _message("scenes", {"count": scenes})
             if looks % 2 == 0 and pump.progress != told:
                 changed = {name: seen for name, seen in pump.progress.items() if told.get(name) != seen}
                 told = pump.progress
@@ -149,8 +164,9 @@ async def _stream(
                     return
 
 
-def _now(request: Request) -> Any:
-    return request.app.state.library.lease_time(request.app.state.clock.now())
+def _behind(request: Request, cursor: dict[str, int]) -> list[Happening]:
+    library: Library = request.app.state.library
+    return feed.after(library, cursor, library.lease_time(request.app.state.clock.now()))
 
 
 def _still_known(request: Request) -> bool:

@@ -1,7 +1,7 @@
 """Passwords as argon2id, and the digests of older trackers as far as they can still be checked.
 
-At most two people sign in at a time: each check takes tens of milliseconds and megabytes, which a crowd of guessers
-would otherwise turn into an outage.
+At most two passwords are checked at a time, and a few wait: each check takes tens of milliseconds and megabytes, which
+a crowd of guessers would otherwise turn into an outage.
 """
 
 from __future__ import annotations
@@ -10,16 +10,34 @@ import hashlib
 import hmac
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from planet_assets.exceptions import Misused
+from planet_assets.exceptions import Misused, Throttled
 
 SHORTEST, LONGEST = 8, 1000
 _hasher = PasswordHasher(time_cost=3, memory_cost=32 * 1024, parallelism=1)
-turns = threading.Semaphore(2)
+_turns, _queue = threading.Semaphore(2), threading.Semaphore(10)
 _NOBODY = "$argon2id$v=19$m=32768,t=3,p=1$" + "A" * 22 + "$" + "A" * 43
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """While one of these lasts, few others do.
+
+    Raises:
+        Throttled: too many wait already.
+    """
+    if not _queue.acquire(blocking=False):
+        raise Throttled("Too many sign in at once.", hint="Wait, and try again.", after_s=1.0)
+    try:
+        with _turns:
+            yield
+    finally:
+        _queue.release()
 
 
 def checked(password: object) -> str:

@@ -58,9 +58,9 @@ def ledger_lines(
 ) -> Response:
     """The ledger's rows, the newest first: what was reserved, spent and given back, by whose script."""
     moment = None if since is None else since.replace(tzinfo=UTC) if since.tzinfo is None else since
-    found = spends.listed(request.app.state.library, account=account or None, since=moment)
+    found = spends.listed(request.app.state.library, account=account or None, since=moment, latest=limit)
     names = ("sequence", "at", "account", "kind", "held_km2", "spent_km2", "rule", "by", "item_id", "asset_type")
-    rows = [{name: getattr(one, name) for name in names} for one in found[-limit:][::-1]]
+    rows = [{name: getattr(one, name) for name in names} for one in reversed(found)]
     return Json(plain({"rows": rows}))
 
 

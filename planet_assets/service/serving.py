@@ -120,6 +120,7 @@ def bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # whoever is told the address may connect, even before the service has begun to answer
     except OSError:
         listener.close()
         raise

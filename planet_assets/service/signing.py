@@ -43,7 +43,7 @@ def sign_in(
     """
     if not isinstance(name, str) or not isinstance(password, str) or not _storable(name):
         raise SignInNeeded("Unauthorized")
-    with passwords.turns:
+    with passwords.turn():
         kept = _checked(library, name, password, address=address, now=now)
         person = kept.person
         expires_at = ends(lasts, role=person.role, default=default, now=now)
@@ -98,7 +98,7 @@ def change_password(library: Library, caller: Caller, old: object, new: object, 
         Throttled: too many were wrong before.
     """
     fresh = passwords.checked(new)
-    with passwords.turns:
+    with passwords.turn():
         try:
             _checked(library, caller.name, old if isinstance(old, str) else "", address=address, now=now)
         except SignInNeeded:

@@ -7,7 +7,6 @@ nothing twice.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import re
 import uuid
@@ -17,18 +16,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import httpx
 from shapely import set_precision
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
-from planet_assets.exceptions import Conflict, Misused, NetworkError, NotAllowed, ServerError, SignInNeeded
+from planet_assets.exceptions import Conflict, Misused, NetworkError, TryLater
 from planet_assets.model.plan import Decision, Plan
 from planet_assets.model.ports import Clock
+from planet_assets.sites.addresses import checked_url
+from planet_assets.sites.remote import TrackerClient
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 LOST_AFTER_S = 900.0
 """How long a tracker may be away before the wait is given up."""
+LEAVE_S = 2.0
+"""How long whoever is interrupted takes to say that nobody waits any more."""
 MOST_FOOTPRINTS = 500
 GRID_DEG = 1e-5
 """Footprints are sent to about a metre."""
@@ -60,18 +62,7 @@ def checked_team(team: Team) -> Team:
     Raises:
         Misused: an address that cannot be meant, or that would carry the token in the clear over a network.
     """
-    try:
-        address = httpx.URL(team.url)
-    except (httpx.InvalidURL, TypeError):
-        address = httpx.URL("")
-    if address.scheme not in ("http", "https") or not address.host or address.userinfo or address.query:
-        raise Misused(f"{team.url!r} is no address of a tracker.", hint="Give https://host:port.", argument="url")
-    if team.token and address.scheme == "http" and not _is_here(address.host):
-        raise Misused(
-            f"The token would cross the network to {address.host} in the clear.",
-            hint="Serve the tracker by https.",
-            argument="url",
-        )
+    checked_url(team.url, has_token=bool(team.token))
     if team.token and not SECRET.fullmatch(team.token):
         raise Misused("The token holds a space or a character that no token has.", argument="token")
     if team.above_km2 is not None and not 0 <= team.above_km2 < math.inf:
@@ -85,25 +76,21 @@ async def ask(team: Team, plan: Plan, clock: Clock) -> Decision:
     Raises:
         SignInNeeded, NotAllowed: the tracker does not know the token, or it may not ask.
         NetworkError: the tracker was away for too long; nothing was spent.
-        Misused: the tracker does not understand the question.
+        Misused, Gone: the tracker does not understand the question, or has forgotten it.
     """
     question = uuid.uuid4().hex
-    headers = {"Authorization": f"Bearer {team.token}"} if team.token else {}
-    address = httpx.URL(team.url.rstrip("/"))
-    by_environment = address.scheme == "https"  # its certificates and proxies; loopback goes past a proxy
-    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=20.0, trust_env=by_environment) as http:
-        line = _Line(http, clock)
+    async with TrackerClient(team.url, team.token or None, clock=clock, timeout_s=20.0) as client:
         try:
-            return await _answer(line, team, plan, question)
+            return await _answer(_Line(client, clock), team, plan, question)
         except asyncio.CancelledError:
             with suppress(Exception):
-                await asyncio.shield(http.delete(f"/v1/plans/{question}", timeout=2.0))
+                await asyncio.wait_for(asyncio.shield(client.ask("DELETE", f"/v1/plans/{question}")), LEAVE_S)
             raise
 
 
 async def _answer(line: _Line, team: Team, plan: Plan, question: str) -> Decision:
     asked = document(plan, question=question, project=team.project, above_km2=team.above_km2)
-    said = await line.call("POST", "/v1/plans", asked)
+    said = await line.call("POST", "/v1/plans", json=asked)
     began, pause_s = line.clock.monotonic(), FIRST_PAUSE_S
     while (state := _state(said, question)) == "waiting":
         if team.wait_s is not None and line.clock.monotonic() - began >= team.wait_s:
@@ -119,49 +106,25 @@ async def _answer(line: _Line, team: Team, plan: Plan, question: str) -> Decisio
 class _Line:
     """Calls a tracker again while it is away."""
 
-    def __init__(self, http: httpx.AsyncClient, clock: Clock) -> None:
-        self._http = http
+    def __init__(self, client: TrackerClient, clock: Clock) -> None:
+        self._client = client
         self.clock = clock
 
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def call(self, method: str, path: str, **more: Any) -> Any:
         """The answer's JSON; every call may be sent twice."""
         began, pause_s = self.clock.monotonic(), FIRST_PAUSE_S
         while True:
             try:
-                return _read(await self._http.request(method, path, json=body))
-            except (httpx.TransportError, ServerError) as error:
+                return await self._client.ask(method, path, again=True, **more)
+            except TryLater as error:
                 if self.clock.monotonic() - began >= LOST_AFTER_S:
-                    raise NetworkError(
-                        f"The tracker {self._http.base_url} does not answer: {error}.",
-                        hint="Nothing was spent. Ask again when it is back.",
-                    ) from None
+                    raise NetworkError(error.message, hint="Nothing was spent. Ask again when it is back.") from None
             await self.clock.sleep(pause_s)
             pause_s = min(LONGEST_PAUSE_S, pause_s * 1.6)
 
 
-def _read(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        said = answer.json()
-    except ValueError:
-        said = None
-    if answer.is_success and isinstance(said, dict):
-        return said
-    told = said.get("error") if isinstance(said, dict) else None
-    words = told if isinstance(told, dict) else {}
-    message, hint = str(words.get("message", "")), str(words.get("hint", ""))
-    if answer.status_code == 401:
-        raise SignInNeeded("The tracker does not know the token.", hint="Ask it for a new one.")
-    if answer.status_code == 403:
-        raise NotAllowed(f"The tracker refuses: {message}", hint=hint)
-    if answer.status_code == 409:
-        raise Conflict(message, hint=hint)
-    if answer.status_code in (400, 404, 405, 413, 422):
-        raise Misused(f"The tracker does not take the plan ({answer.status_code}): {message}", hint=hint)
-    raise ServerError(f"it answered {answer.status_code}")
-
-
-def _state(said: Mapping[str, Any], question: str) -> str:
-    if said.get("id") != question or not isinstance(said.get("state"), str):
+def _state(said: Any, question: str) -> str:
+    if not isinstance(said, dict) or said.get("id") != question or not isinstance(said.get("state"), str):
         raise Misused("What answers there is no tracker of ours.", argument="url")
     return str(said["state"])
 
@@ -223,10 +186,3 @@ def _shape(geometry: BaseGeometry) -> dict[str, Any] | None:
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -100,6 +100,22 @@ def test_weekly_sync(tmp_path):
     assert len(list((tmp_path / "site" / "superseded").iterdir())) == 1
 
 
+def test_a_team_library(tmp_path):
+    path = ROOT / "notebooks" / "05_a_team_library.ipynb"
+    notebook = executed(path, tmp_path, quota_km2=3000.0, used_km2=812.0)
+    words = outputs(notebook, "text/plain")
+    told = "".join(
+        out.text for cell in notebook.cells for out in cell.get("outputs", []) if out.output_type == "stream"
+    )
+    assert "[('admin', 'admin'), ('ann', 'user'), ('eve', 'editor')]" in words
+    assert "ann, for floods: 2 scenes" in told and "985 km² as whole scenes, 120 km² clipped at Planet" in told
+    assert "nothing that costs passes unasked" in told and "is locked by ann" in told
+    assert any("('user_cancelled', 'Cancelled by eve. whole scenes are too dear: clip them')" in each for each in words)
+    assert "{'person:ann': (201, 2000.0), 'project:floods': (201, 500.0)}" in words
+    assert "[('eve', 'The seam by the river is visible.')]" in words and words[-1] == "True"
+    assert len(list((tmp_path / "team").glob("*_clip.tif"))) == 3
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_committed_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)

@@ -16,7 +16,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import sandboxes
-from managing import SQUARE, awaited, check_money, manager_of, scenes
+from managing import SQUARE, SR, awaited, check_money, manager_of, scenes
 from teaming import people_of, team
 
 from planet_assets import policies
@@ -264,6 +264,26 @@ def test_rules_are_an_admins(office):
     office.of("root").put("/v1/rules", json={})
 
 
+def test_author_mode_hides_what_one_has_no_say_in(folder):
+    library = Library(folder / "authors.db")
+    with team(library, author_mode=True) as office:
+        shown = {"verdict": {"word": "fits"}, "route": "data", "km2": 5.0}
+        put = office.of("ann").post("/v1/plans", json={"id": "question1", "plan_id": "plan-one", **shown})
+        assert put.status_code == 201 and put.json()["state"] == "waiting"
+        for name, count in (("ann", 1), ("ben", 0), ("gus", 0), ("eve", 1)):
+            assert len(office.of(name).get("/v1/plans").json()["plans"]) == count, name
+            assert office.of(name).get("/v1/plans/question1").status_code == (200 if count else 404)
+        assert office.of("ben").delete("/v1/plans/question1").status_code == 404
+        office.of("ben").post("/v1/plans", json={"id": "question2", "plan_id": "plan-two", **shown})
+        start = {"Last-Event-ID": "plan:0"}
+        seen = listen(office.of("ben"), headers=start, until=lambda _, data, __: data.get("subject") == "question2")
+        assert [data["subject"] for name, data, _ in seen if name == "plan"] == ["question2"]
+        other = {"id": "question1", "plan_id": "plan-six", **shown}
+        assert office.of("ann").post("/v1/plans", json=other).status_code == 409
+        assert office.of("ann").delete("/v1/plans/question1").json()["state"] == "withdrawn"
+    library.close()
+
+
 def test_figures_for_prometheus(office):
     assert office.of("").get("/health").json()["status"] == "ok" and office.of("").get("/metrics").status_code == 401
     office.of("gus").get("/v1/items/nothing-of-this-name")
@@ -286,10 +306,31 @@ def test_it_ends_with_open_streams(tmp_path):
     command = [sys.executable, "-m", "planet_assets", "serve", "--port", "0", "--no-auth"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=where, **pipes) as serving:
-        url = serving.stdout.readline().split()[1]
-        with httpx.stream("GET", f"{url}/v1/events", timeout=20, trust_env=False) as answer:
-            lines = answer.iter_lines()
-            assert next(lines) == "event: hello"
-            serving.send_signal(signal.SIGTERM)
-            assert "data:" in "".join(lines), "the stream was ended, not cut"
-        assert serving.wait(20) == 0 and serving.stderr.read() == ""
+        try:
+            url = serving.stdout.readline().split()[1]
+            with httpx.stream("GET", f"{url}/v1/events", timeout=20, trust_env=False) as answer:
+                lines = answer.iter_lines()
+                assert next(lines) == "event: hello"
+                serving.send_signal(signal.SIGTERM)
+                assert "data:" in "".join(lines), "the stream was ended, not cut"
+            assert serving.wait(20) == 0 and serving.stderr.read() == ""
+        finally:
+            serving.kill()
+
+
+def test_from_a_shell(office, sandbox, folder):
+    found = folder / "found.geojson"
+    found.write_text(json.dumps({"type": "FeatureCollection", "features": scenes(1, without=SR)}))
+    key = {"PL_API_KEY": sandbox.key, "PLANET_ASSETS__PLANET__API_URL": sandbox.url, "HOME": str(folder)}
+    known = {"PLANET_ASSETS_TRACKER": office.url, "PLANET_ASSETS_TRACKER_TOKEN": office.secrets["ann"]}
+    where = {**os.environ, **key, **known, "PLANET_ASSETS_LIBRARY": str(folder / "library.db")}
+    command = [sys.executable, "-m", "planet_assets", "download", str(found), "-d", str(folder / "shell")]
+    for more in (["--yes", "--ask-team", office.url], ["--project", "x"]):
+        refused = subprocess.run([*command, *more], env=where, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+    with answering(office, "refuse", reason="not by night"):
+        asked = [*command, "--ask-team", office.url, "--project", "shell"]
+        done = subprocess.run(asked, env=where, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 8 and f"waits for an editor at {office.url}" in done.stderr
+    assert "Cancelled by eve. not by night" in json.loads(done.stdout)["jobs"][0]["error_message"]
+    assert approvals.listed(office.library)[0].project == "shell"

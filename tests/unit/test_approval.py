@@ -6,10 +6,11 @@ import math
 from datetime import UTC, datetime
 
 import pytest
+from shapely.geometry import Polygon, box
 
 from planet_assets.exceptions import Misused
 from planet_assets.model.approval import TeamRule
-from planet_assets.rules.approval import checked_rule, month_begin, why_wait
+from planet_assets.rules.approval import checked_rule, covered_share, month_begin, why_wait
 
 RULE = TeamRule(above_km2=100.0, budgets={"person:ann": 300.0, "project:milan": 150.0})
 
@@ -22,7 +23,7 @@ def why(km2, *, rule=RULE, verdict="fits", person="ann", project="", spent=None,
 def test_cheap_plans_pass_and_dear_ones_wait():
     assert why(100.0) == "" and why(0.0, rule=TeamRule()) == ""
     assert why(100.01) == "It costs 100.01 km²; up to 100.00 km² pass unasked."
-    assert why(0.5, rule=TeamRule()), "until a team agrees on a rule, all that costs waits"
+    assert why(0.5, rule=TeamRule()) == "It costs 0.50 km²; nothing that costs passes unasked."
 
 
 def test_a_script_may_be_stricter_and_never_wider():
@@ -53,6 +54,13 @@ def test_rules_that_cannot_be_meant():
         with pytest.raises(Misused):
             checked_rule(bad)
     assert checked_rule(RULE) is RULE
+
+
+def test_the_share_of_a_region_that_is_covered():
+    region, bow = box(0, 0, 2, 1), Polygon([(0, 0), (2, 1), (2, 0), (0, 1)])
+    assert covered_share(region, [box(0, 0, 1, 1), box(0, 0, 1, 1)]) == pytest.approx(0.5)
+    assert covered_share(region, []) == 0.0 and covered_share(region, [box(-9, -9, 9, 9)]) == 1.0
+    assert 0.4 < covered_share(region, [bow]) < 0.6 and math.isnan(covered_share(Polygon(), [region]))
 
 
 def test_a_month_begins_at_midnight():

@@ -33,7 +33,7 @@ export async function call(method, path, body) {
 
 export const get = (path) => call("GET", path);
 
-const KINDS = ["hello", "reset", "job", "plan", "bundle", "element", "progress"];
+const KINDS = ["hello", "reset", "job", "plan", "bundle", "element", "progress", "scenes"];
 const LONGEST_MS = 15000;
 
 /** Listen to everything that happens; `told(kind, data)` for each event, `linked(true|false)` when the stream comes and goes. */

@@ -60,7 +60,8 @@ class Desk {
       if (!page.next) break;
       after = page.next;
     }
-    if (this.ground.shapes.size) this.ground.fit();
+    if (this.ground.shapes.size && !this.settled) this.ground.fit();
+    this.settled = this.ground.shapes.size > 0;
   }
 
   async refresh(what_) {
@@ -75,6 +76,7 @@ class Desk {
       else if (part === "sites") await this.sites.load();
       else if (part === "look" && this.look.id) await this.look.open(this.look.id);
       else if (part === "scenes") await this.someScenes();
+      else if (part === "all") await this.allScenes();
     }
   }
 
@@ -90,7 +92,11 @@ class Desk {
 
   heard(kind, data) {
     if (kind === "reset") location.reload();
-    else if (kind === "hello") this.later("plans", "jobs", "quota", "sites");
+    else if (kind === "hello") {
+      this.later("plans", "jobs", "quota", "sites", ...(this.greeted ? ["all"] : []));
+      this.greeted = true;
+    }
+    else if (kind === "scenes") this.later("all");
     else if (kind === "progress") {
       this.jobs.progress(data.jobs);
       for (const job of Object.values(data.jobs)) if (!this.known(job.scene_id)) this.stale.add(job.scene_id), this.later("scenes");

@@ -72,7 +72,7 @@ export class Look {
     return what("div", {},
       what("h3", {}, isScene ? "What the team says" : "Keys"),
       facts(pairs.map(([key, value]) => [key, show(key, value)])),
-      what("div", { class: "row" }, element.lock ? what("span", {}, badge("waiting"), ` locked by ${element.lock}`) : what("span", { class: "soft" }, "Nobody has locked it."),
+      what("div", { class: "row" }, element.lock ? what("span", {}, badge("locked"), ` locked by ${element.lock}`) : what("span", { class: "soft" }, "Nobody has locked it."),
         this.mayWrite && (!element.lock || element.lock === this.me.name || this.me.role === "admin")
           ? what("button", { type: "button", id: "lock", on: { click: () => this.act(() => call("PUT", element.lock ? "/api/unlock" : "/api/lock", this.id)) } }, element.lock ? "Unlock" : "Lock") : null));
   }

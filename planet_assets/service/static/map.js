@@ -4,7 +4,7 @@ import * as L from "/page/leaflet/leaflet-src.esm.js";
 import { byId, drawn, refill, what } from "/page/dom.js";
 
 export const STATES = ["held", "moving", "waiting", "failed", "known"];
-const WORDS = { held: "here", moving: "being fetched", waiting: "waits for a yes", failed: "failed", known: "known only" };
+const WORDS = { held: "here", moving: "being fetched", waiting: "waiting for a yes", failed: "failed", known: "only known" };
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 

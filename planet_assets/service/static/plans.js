@@ -1,7 +1,7 @@
 // Plans that wait for a yes: picture, price by both routes, what is left; an editor approves or refuses.
 
 import { call, get } from "/page/api.js";
-import { badge, byId, facts, km2, refill, size, what, when } from "/page/dom.js";
+import { badge, byId, facts, km2, refill, size, table, what, when } from "/page/dom.js";
 import { picture } from "/page/map.js";
 
 export class Plans {
@@ -13,10 +13,12 @@ export class Plans {
     this.reasons = new Map();
     this.problems = new Map();
     this.plans = [];
+    this.rule = null;
+    this.isAdmin = me.role === "admin" && me.scope !== "read";
   }
 
   async load() {
-    this.plans = (await get("/v1/plans?limit=100")).plans;
+    [this.plans, this.rule] = [(await get("/v1/plans?limit=100")).plans, await get("/v1/rules")];
     this.draw();
     this.waiting(this.plans.filter((one) => one.state === "waiting"));
   }
@@ -28,7 +30,45 @@ export class Plans {
       what("h2", {}, open.length ? `${open.length} waiting for a yes` : "No plan waits for a yes"),
       open.map((one) => this.card(one)),
       rest.length ? what("h2", {}, "Answered") : null,
-      rest.map((one) => this.answered(one)));
+      rest.map((one) => this.answered(one)),
+      this.rule ? this.unasked() : null);
+  }
+
+  /** What passes unasked; an admin may change it. */
+  unasked() {
+    const { above_km2: above, budgets, spent_km2: spent } = this.rule;
+    const rows = Object.entries(budgets).map(([name, most]) => [name.replace(":", " "), km2(spent[name] ?? 0), km2(most)]);
+    return what("section", { "aria-label": "What passes unasked" },
+      what("h2", {}, "What passes unasked"),
+      what("p", {}, above ? `Plans of up to ${km2(above)}.` : "Nothing that costs."),
+      rows.length ? table(["Budget of the month", "Counted", "At the most"], rows) : null,
+      this.isAdmin ? this.agreeing() : null);
+  }
+
+  agreeing() {
+    const draft = (this.draft ??= { open: false, above: this.rule.above_km2, budgets: Object.entries(this.rule.budgets).map(([name, most]) => `${name} ${most}`).join("\n") });
+    const above = what("input", { id: "rule-above", type: "number", min: 0, step: "any", value: draft.above, on: { input: () => (draft.above = above.value) } });
+    const budgets = what("textarea", { id: "rule-budgets", rows: 3, placeholder: "person:ann 300", on: { input: () => (draft.budgets = budgets.value) } });
+    budgets.value = draft.budgets;
+    const problem = what("p", { class: "problem", role: "alert" });
+    const agree = async (event) => {
+      event.preventDefault();
+      const pairs = budgets.value.split("\n").map((line) => line.trim().split(/\s+/)).filter((parts) => parts[0]);
+      const wrong = pairs.find((parts) => parts.length !== 2 || !Number.isFinite(Number(parts[1])));
+      if (wrong) return (problem.textContent = `"${wrong.join(" ")}" is no budget: write person:NAME or project:NAME and km².`);
+      try {
+        const known = { above_km2: Number(above.value), budgets: Object.fromEntries(pairs.map(([name, most]) => [name, Number(most)])), waits_for_s: this.rule.waits_for_s };
+        this.rule = await call("PUT", "/v1/rules", known);
+        this.draft = null;
+        this.draw();
+      } catch (error) {
+        problem.textContent = error.message;
+      }
+    };
+    return what("details", { id: "agree", open: draft.open, on: { toggle: (event) => (draft.open = event.target.open) } }, what("summary", {}, "Change it"), what("form", { on: { submit: agree } },
+      what("label", { for: "rule-above" }, "Plans of up to, km²"), above,
+      what("label", { for: "rule-budgets" }, "Budgets of a month, one a line"), budgets, problem,
+      what("button", { type: "submit" }, "Agree")));
   }
 
   card(one) {
