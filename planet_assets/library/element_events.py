@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -27,13 +26,6 @@ def last(library: Library) -> int:
     """The number of the newest event; 0 before the first."""
     with library.read() as connection:
         return connection.execute(sa.select(sa.func.max(element_event.c.sequence))).scalar_one() or 0
-
-
-def since(library: Library, at: datetime, *, limit: int = 1000) -> list[ElementEvent]:
-    """Events from a time on, in order."""
-    query = sa.select(element_event).where(element_event.c.at >= at).order_by(element_event.c.sequence)
-    with library.read() as connection:
-        return [_event(row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
 def _event(row: sa.RowMapping) -> ElementEvent:

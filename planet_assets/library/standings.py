@@ -62,11 +62,9 @@ def follow(connection: sa.Connection, documents: Mapping[str, Mapping[str, Any]]
 
 def follow_all(connection: sa.Connection, *, now: datetime) -> None:
     """The same for every file, when the team's parameters or its sites have changed."""
-    team, last = _team(connection), ""
-    page = sa.select(element.c.id, element.c.doc).where(element.c.deleted_at.is_(None), element.c.id.like("/%"))
-    while found := connection.execute(page.where(element.c.id > last).order_by(element.c.id).limit(MOST)).all():
-        _follow(connection, {row.id: json.loads(row.doc) for row in found}, team, now)
-        last = found[-1].id
+    team, upto = _team(connection), ""
+    while (after := _follow_page(connection, upto, team, now)) is not None:
+        upto = after
 
 
 def join(library: Library, site: str, address: str = "", *, now: datetime) -> bool:
@@ -79,15 +77,17 @@ def join(library: Library, site: str, address: str = "", *, now: datetime) -> bo
         now: the time.
     """
     with turn(library) as connection:
-        query = sa.select(schema.kv.c.value).where(schema.kv.c.key == f"{MEMBER}{site}")
-        known = connection.execute(query).scalar_one_or_none()
-        if known is not None and address in ("", json.loads(known)):
-            return False
-        row = upsert(connection, schema.kv).values(key=f"{MEMBER}{site}", value=json.dumps(address))
-        connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": json.dumps(address)}))
-        if known is None:
-            follow_all(connection, now=now)
-        return known is None
+        known = _member(connection, site)
+        told = {"address": address or (known or {}).get("address", ""), "upto": "" if known is None else known["upto"]}
+        if told != known:
+            _set_member(connection, site, told)
+    while told["upto"] is not None:  # page by page, so that others may write between; killed, the next call goes on
+        with turn(library) as connection:
+            told = _member(connection, site) or told
+            if told["upto"] is not None:
+                told["upto"] = _follow_page(connection, told["upto"], _team(connection), now)
+                _set_member(connection, site, told)
+    return known is None
 
 
 def members(library: Library) -> dict[str, str]:
@@ -300,7 +300,27 @@ def _team(connection: sa.Connection) -> tuple[list[str], bool]:
 
 def _members(connection: sa.Connection) -> dict[str, str]:
     query = sa.select(schema.kv).where(schema.kv.c.key.startswith(MEMBER, autoescape=True)).order_by(schema.kv.c.key)
-    return {row.key.removeprefix(MEMBER): json.loads(row.value) for row in connection.execute(query)}
+    return {row.key.removeprefix(MEMBER): json.loads(row.value)["address"] for row in connection.execute(query)}
+
+
+def _member(connection: sa.Connection, site: str) -> dict[str, Any] | None:
+    query = sa.select(schema.kv.c.value).where(schema.kv.c.key == f"{MEMBER}{site}")
+    text = connection.execute(query).scalar_one_or_none()
+    return None if text is None else dict(json.loads(text))
+
+
+def _set_member(connection: sa.Connection, site: str, told: Mapping[str, Any]) -> None:
+    text = json.dumps(told)
+    row = upsert(connection, schema.kv).values(key=f"{MEMBER}{site}", value=text)
+    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": text}))
+
+
+def _follow_page(connection: sa.Connection, upto: str, team: tuple[list[str], bool], now: datetime) -> str | None:
+    """Follow the files after one; the last of them, None when there were no more."""
+    page = sa.select(element.c.id, element.c.doc).where(element.c.deleted_at.is_(None), element.c.id.like("/%"))
+    found = connection.execute(page.where(element.c.id > upto).order_by(element.c.id).limit(MOST)).all()
+    _follow(connection, {row.id: json.loads(row.doc) for row in found}, team, now)
+    return found[-1].id if found else None
 
 
 def _follow(
@@ -330,7 +350,7 @@ def _followed(
         if old is None:
             here = {"element_id": element_id, "site": origin, "state": PRESENT}
             fresh.append(here | {"rank": 0, "wanted_at": now, "synced_at": now})
-        elif rules.is_outdated(old.synced_at, time_ms):
+        elif old.state != PRESENT or rules.is_outdated(old.synced_at, time_ms, within=False):
             hold(connection, element_id, origin, now=now)
     for site in rules.destinations(element_id, document, *team):
         old = known.pop(site, None)

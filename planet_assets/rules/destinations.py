@@ -79,14 +79,15 @@ def rank_of(document: Mapping[str, Any]) -> int:
     return -int(max(-_MOST_PRIORITY, min(_MOST_PRIORITY, priority)))
 
 
-def is_outdated(brought_at: datetime | None, time_ms: object) -> bool:
+def is_outdated(brought_at: datetime | None, time_ms: object, *, within: bool = True) -> bool:
     """True when what was brought at a moment may be older than what the element is now.
 
-    Its time is in whole milliseconds, so within one it counts as older: then it is brought again.
+    Its time is in whole milliseconds; `within` says what counts within one: as older, it is brought once more.
     """
     if brought_at is None or isinstance(time_ms, bool) or not isinstance(time_ms, int | float):
         return False
-    return time_ms >= milliseconds(brought_at)
+    brought_ms = milliseconds(brought_at)
+    return time_ms > brought_ms or (within and time_ms == brought_ms)
 
 
 def status(standing: Standing) -> str:

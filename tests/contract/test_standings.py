@@ -119,6 +119,28 @@ def test_wishes_follow_the_team(library):
     assert states(library, "/a") == {}
 
 
+def test_a_site_that_joins_is_followed_page_by_page_and_goes_on(library, monkeypatch):
+    monkeypatch.setattr(standings, "MOST", 2)
+    for number in range(5):
+        put(library, f"/p/{number}", syncEverywhere=True)
+    follow, pages = standings._follow, []
+
+    def killed(*told):
+        if len(pages) == 1:
+            raise KeyboardInterrupt
+        pages.append(told)
+        follow(*told)
+
+    monkeypatch.setattr(standings, "_follow", killed)
+    with pytest.raises(KeyboardInterrupt):
+        standings.join(library, "oslo", now=at(1))
+    monkeypatch.setattr(standings, "_follow", follow)
+    assert waiting(library, "oslo", limit=2) == ["/p/0", "/p/1"]
+    assert not standings.join(library, "oslo", now=at(2))
+    monkeypatch.setattr(standings, "MOST", 100)
+    assert waiting(library, "oslo") == [f"/p/{number}" for number in range(5)]
+
+
 def test_failures_rest_and_leases_end(library):
     put(library, "/a", sync_rome=True)
     assert standings.claim(library, "/a", "rome", owner="one", now=NOW)

@@ -397,6 +397,18 @@ def test_edges_are_walked_both_ways(team, new):
     assert client.post("/api/graph_forwards/0", json=b).json() == [b, c, names[1]]
 
 
+def test_two_switches_for_other_editions_of_the_tracker(team, new):
+    a, b, c = new(), new(), new()
+    with team.option(create_returns_ids=True):
+        assert team.by("user").post("/api/create", json={"_id": a}).json() == a
+        assert team.by("user").post("/api/create", json=[{"_id": a}, {"_id": b}]).json() == [None, b]
+    asked = [{"_id": a, "x": 1}, {"_id": c}]
+    with team.option(created_first=True):
+        found = team.by("editor").post("/api/upsert", json=asked).json()
+    assert [one["_id"] for one in found] == [c, a]
+    assert [one["_id"] for one in team.by("editor").post("/api/upsert", json=asked).json()] == [a, c]
+
+
 def test_files_are_taken_whole_and_given_out(team, new, tmp_path):
     path, data = f"{new()}.tif", bytes(range(256)) * 5000
     sent = path.replace("/", "%2F")

@@ -20,6 +20,7 @@ import pytest
 from planet_assets.exceptions import DiskProblem, NetworkError
 from planet_assets.flow import publish
 from planet_assets.flow.clock import RealClock
+from planet_assets.flow.pulling import pull
 from planet_assets.library import bundles
 from planet_assets.library.engine import Library
 from planet_assets.model.bundle import Bundle, Site
@@ -76,6 +77,11 @@ def keys(endpoint: str, site: Site) -> dict[str, bytes]:
     return {key.removeprefix("team/"): bytes(obstore.get(store, key).bytes()) for key in found}
 
 
+def obstore_of(endpoint: str, site: Site) -> obstore.store.S3Store:
+    bucket = site.address.split("/")[2]
+    return obstore.store.S3Store(bucket, config={"endpoint": endpoint}, client_options={"allow_http": True})
+
+
 def is_whole(objects: dict[str, bytes], name: str) -> bool:
     """Every object that the manifest names."""
     document = json.loads(objects[f"{name}/manifest.json"])
@@ -97,6 +103,25 @@ def test_a_bundle_is_visible_when_it_is_whole(library, site, endpoint, tmp_path)
     assert is_whole(keys(endpoint, site), "scene") and len(keys(endpoint, site)) == 5
     [again] = publish.ship(library, site, [made], owner="me", clock=RealClock())
     assert again.state == "already ready"
+
+
+def test_what_is_in_a_store_is_pulled_whole(library, site, endpoint, tmp_path):
+    made = [sealed(library, tmp_path, name) for name in ("one", "two")]
+    publish.ship(library, site, made, owner="me", clock=RealClock())
+    store, source = obstore_of(endpoint, site), publish.depot_of(site)
+    obstore.put(store, "team/stray/manifest.json", b"no manifest")
+    other = Library(tmp_path / "other.db")
+    into = bundles.add_site(other, "here", str(tmp_path / "here"), {})
+    ended = pull(other, source, into, owner="me", clock=RealClock())
+    assert [(one.bundle.name, one.state) for one in ended] == [("one", "ready"), ("two", "ready")]
+    for name in ("one", "two"):
+        for file in FILES:
+            assert (tmp_path / "here" / name / file).read_bytes() == (tmp_path / name / file).read_bytes()
+    assert pull(other, source, into, owner="me", clock=RealClock()) == []
+    [there] = [one for one in source.found() if one.name == "one"]
+    part = next(one for one in there.components if one.name == "analytic.tif")
+    assert b"".join(source.blocks(there, part, 5_000_000)) == (tmp_path / "one/analytic.tif").read_bytes()[5_000_000:]
+    other.close()
 
 
 def test_of_two_publishers_the_second_finds_it_done_or_is_refused(library, site, endpoint, tmp_path):

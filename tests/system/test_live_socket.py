@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import socket
 
@@ -11,6 +12,9 @@ import socketio
 from teams import running
 
 from planet_assets.service import live_socket
+
+QUIET = logging.getLogger("socketio.quiet")
+QUIET.setLevel(logging.CRITICAL)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,7 @@ class Listener:
 
     def __init__(self, team, name):
         self.heard = queue.Queue()
-        self.client = socketio.Client(reconnection=False)
+        self.client = socketio.Client(reconnection=False, logger=QUIET, engineio_logger=QUIET)
         self.ended = queue.Queue()
         for event in ("create", "update", "remove"):
             self.client.on(event, lambda told, event=event: self.heard.put((event, told)))
@@ -63,7 +67,7 @@ def test_listeners_hear_what_changes_and_what_they_may_read(team):
 
 def test_a_token_is_needed_and_looked_at_again(team):
     for auth in (None, {"token": "pat_wrong"}):
-        client = socketio.Client(reconnection=False)
+        client = socketio.Client(reconnection=False, logger=QUIET, engineio_logger=QUIET)
         with pytest.raises(socketio.exceptions.ConnectionError):
             client.connect(team.url, auth=auth, transports=["polling"], wait_timeout=10)
     made = team.by("user").post("/api/createToken", json={"expiresIn": "1h"}).json()

@@ -158,6 +158,32 @@ def test_people_are_elements_without_secrets(team):
     assert sign_in(team, "fay", WORD + "?").status_code == 401
 
 
+def test_no_secret_is_kept_shown_or_logged(team, caplog):
+    caplog.set_level("DEBUG")
+    word, admin = "a word of its own", team.by("admin")
+    admin.post("/api/create", json={"username": "hal", "class": "user", "password": word}).raise_for_status()
+    token = sign_in(team, "hal", word).json()["token"]
+    with bearer(team, token) as client:
+        told = [
+            client.get("/api/read/hal"),
+            client.get("/api/verify"),
+            client.get("/v1/me"),
+            client.get("/v1/tokens"),
+            admin.get("/v1/people"),
+            admin.get("/v1/people/hal/tokens"),
+            admin.post("/api/search_mongo", json={"query": {}}),
+            client.post("/api/create", json={"_id": "/x", "token": token}),
+            client.put("/v1/me/password", json={"old": token, "new": word}),
+            client.post("/api/create", content=f'{{"password": "{word}"'.encode()),
+        ]
+    kept = b"".join(path.read_bytes() for path in team.library.path.parent.iterdir())
+    ours = [one for one in caplog.records if not one.name.startswith(("httpx", "httpcore", "asyncio"))]
+    texts = [one.text for one in told] + [one.getMessage() for one in ours]
+    for secret in (word, token, people.secret_of(team.library, "hal").hash):
+        assert not [one for one in texts if secret in one]
+    assert word.encode() not in kept and token.encode() not in kept
+
+
 def test_a_cookie_alone_changes_nothing(team):
     with httpx.Client(base_url=team.url) as browser:
         signed = browser.post("/api/signIn", data={"username": "ann", "password": WORD})
