@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import teams  # noqa: F401  passwords that are quick to check
+
 from planet_assets.flow import publish
 from planet_assets.flow.clock import RealClock
 from planet_assets.library import bundles
@@ -18,7 +20,7 @@ from planet_assets.service.app import build
 from planet_assets.service.options import ServiceOptions
 from planet_assets.service.serving import Serving
 
-FILES = {"analytic.tif": 3_000_000, "udm2.tif": 3_000, "metadata.xml": 500, "empty.txt": 0}
+FILES = {"analytic.tif": 1_200_000, "udm2.tif": 3_000, "metadata.xml": 500, "empty.txt": 0}
 
 
 @dataclass(frozen=True)

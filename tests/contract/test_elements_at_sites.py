@@ -14,19 +14,17 @@ from planet_assets.library import people
 from planet_assets.service import passwords
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def there(request, tmp_path_factory):
-    if request.param == "sqlite":
-        with hub(tmp_path_factory.mktemp("hub")) as made:
-            yield made
-        return
-    import postgres
-    from conftest import _needed
-
-    with _needed():
-        cluster = postgres.shared()
-    with cluster.database() as address, hub(tmp_path_factory.mktemp("hub"), address=address) as made:
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    with hub(tmp_path_factory.mktemp("hub")) as made:
         yield made
+
+
+@pytest.fixture
+def on_each(library_address, tmp_path):
+    """A tracker's client, on each engine in turn."""
+    with hub(tmp_path, address=library_address) as made, TrackerClient(made.url) as client:
+        yield client
 
 
 @pytest.fixture
@@ -35,7 +33,8 @@ def tracker(there):
         yield made
 
 
-def test_from_publishing_to_delivered(tracker):
+def test_from_publishing_to_delivered(on_each):
+    tracker = on_each
     for site in ("paris", "rome"):
         tracker.ask("POST", "/v1/sites", json={"name": site})
     tracker.upsert({"_id": "rsyncGlobalParameters", "syncEverywhere": True})

@@ -16,7 +16,15 @@ BY = {"by": "me", "now": NOW}
 
 
 @pytest.fixture
-def library(library_address):
+def library(tmp_path):
+    made = Library(tmp_path / "library.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def on_each(library_address):
+    """A library on each engine in turn."""
     made = Library(library_address)
     yield made
     made.close()
@@ -51,7 +59,8 @@ def merged(library, other):
     return {name: counts[name] for name in ("bundle", "shipment", "shipped", "bundle_event")}
 
 
-def test_bundles_shipments_and_events_come_over(library, other):
+def test_bundles_shipments_and_events_come_over(on_each, other):
+    library = on_each
     bundles.add_site(library, "unrelated", "/u", {})  # so that the numbers of sites differ
     there = bundles.add_site(other, "team", "/team", {})
     done, half = sealed(other, "done"), sealed(other, "half", "b")
@@ -69,7 +78,8 @@ def test_bundles_shipments_and_events_come_over(library, other):
     assert [event[2] for event in bundles.events(library)].count("ready") == 2
 
 
-def test_what_is_ready_anywhere_is_ready_and_told_once(library, other, tmp_path):
+def test_what_is_ready_anywhere_is_ready_and_told_once(on_each, other, tmp_path):
+    library = on_each
     made = sealed(library)
     for which in (library, other):
         site = bundles.add_site(which, "team", "/team", {})

@@ -26,7 +26,15 @@ def at(seconds):
 
 
 @pytest.fixture
-def library(library_address):
+def library(tmp_path):
+    made = Library(tmp_path / "library.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def on_each(library_address):
+    """A library on each engine in turn."""
     made = Library(library_address)
     yield made
     made.close()
@@ -52,7 +60,8 @@ def carry(library, name, folder, now=ENDS):
     offline.export(library, folder, name, now=now)
 
 
-def test_a_laptop_comes_home(library, laptop, tmp_path):
+def test_a_laptop_comes_home(on_each, laptop, tmp_path):
+    library = on_each
     shared = tmp_path / "shared"
     elements.create(library, [{"_id": "/a", "n": 1, "m": 1}, {"_id": "/b"}], by="ann", now=at(0))
     carry(library, "office", shared)
@@ -121,7 +130,7 @@ def test_what_is_missing_or_damaged_is_said(library, laptop, tmp_path):
     assert first.exists() and offline.read_in(laptop, tmp_path / "nothing") == {}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, 100))])
 def test_libraries_that_have_seen_everything_say_the_same(tmp_path, seed):
     chance, shared = random.Random(seed), tmp_path / "shared"
     libraries = {name: Library(tmp_path / f"{name}.db") for name in ("one", "two", "three")}
@@ -161,13 +170,13 @@ offline.read_in(Library(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-def test_killed_anywhere_it_is_applied_once(library, laptop, tmp_path, library_address, monkeypatch):
+def test_killed_anywhere_it_is_applied_once(library, laptop, tmp_path, monkeypatch):
     monkeypatch.setattr(offline, "MOST", 20)
     for number in range(10):
         elements.create(laptop, [{"_id": f"/{number}-{part}"} for part in range(20)], by="bob", now=at(number))
     carry(laptop, "laptop", tmp_path / "s")
     assert len(list((tmp_path / "s").iterdir())) == 10
-    start = [sys.executable, "-c", IMPORT, library_address, str(tmp_path / "s")]
+    start = [sys.executable, "-c", IMPORT, str(library.path), str(tmp_path / "s")]
     chance = random.Random(3)
     for _ in range(2):
         one = subprocess.Popen(start, stdout=subprocess.PIPE)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pages
 import pytest
 import sandboxes
+import warm
 from snippets import close_managers, run_in
 from wikipage import ROOT
 
@@ -46,9 +47,11 @@ def sandbox(tmp_path, monkeypatch, library):
 
 
 def environment(running, folder, library):
+    folders = [*([warm.shims()] if warm.can() else []), Path(sys.executable).parent, os.environ["PATH"]]
     return {
+        warm.NURSERY: str(warm.nursery()) if warm.can() else "",
         "HOME": str(folder),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(map(str, folders)),
         "PL_API_KEY": running.key,
         "PLANET_ASSETS__PLANET__API_URL": running.url,
         "PLANET_ASSETS_LIBRARY": library,

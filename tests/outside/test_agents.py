@@ -25,7 +25,7 @@ from planet_assets.library.engine import Library
 
 obstore = pytest.importorskip("obstore")
 
-FILES = {"analytic.tif": 4_000_000, "udm2.tif": 3_000, "metadata.xml": 500}
+FILES = {"analytic.tif": 3_000_000, "udm2.tif": 3_000, "metadata.xml": 500}
 COMMAND = [sys.executable, "-m", "planet_assets"]
 
 
@@ -146,7 +146,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_published_at_one_brought_to_all_and_killed_anywhere(tmp_path: Path, endpoint: str) -> None:
-    besiege(tmp_path, endpoint, scenes=3, kills=3, seed=3)
+    besiege(tmp_path, endpoint, scenes=2, kills=2, seed=3)
 
 
 @pytest.mark.soak

@@ -97,8 +97,8 @@ def test_it_is_visible_when_it_is_whole(library, there, depot, tmp_path):
     assert depot.is_visible(made) and len(readies(there, "whole")) == 1
     [found] = depot.found("whole")
     [part] = [one for one in found.components if one.name == "analytic.tif"]
-    data = b"".join(depot.blocks(found, part, 1_000_000))
-    assert data == (tmp_path / "whole" / "analytic.tif").read_bytes()[1_000_000:]
+    data = b"".join(depot.blocks(found, part, 500_000))
+    assert data == (tmp_path / "whole" / "analytic.tif").read_bytes()[500_000:]
     assert b"".join(depot.blocks(found, part, part.size_bytes)) == b""
 
 
@@ -108,7 +108,7 @@ def test_what_was_cut_off_goes_on(api, library, there, depot, tmp_path):
     where = urlsplit(there.url)
     with socket.create_connection((where.hostname, where.port)) as line:
         head = f"PUT /v1/uploads/{told['id']}/analytic.tif HTTP/1.1\r\nHost: {where.netloc}\r\n"
-        line.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[:1_500_000])
+        line.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data[:600_000])
     for _ in range(100):
         held = {one["name"]: one["held_bytes"] for one in declared(api, made)["components"]}["analytic.tif"]
         if held:
@@ -116,7 +116,7 @@ def test_what_was_cut_off_goes_on(api, library, there, depot, tmp_path):
     assert 0 < held < len(data)
     path = f"/v1/uploads/{told['id']}/analytic.tif"
     for _ in range(100):  # the writer that was cut off lets go
-        beyond = api.put(path, params={"offset": held + 2_000_000}, content=b"x")
+        beyond = api.put(path, params={"offset": held + 700_000}, content=b"x")
         if "coming" not in beyond.text:
             break
     assert beyond.status_code == 409 and "bytes of analytic.tif are here" in beyond.text
