@@ -22,9 +22,23 @@ from planet_assets.library.element_rows import chunks
 from planet_assets.library.engine import Library, lease_time
 from planet_assets.library.team_schema import element, element_key
 from planet_assets.model.element import Element
-from planet_assets.model.query import Compare, Every, Exists, Length, Member, Node, Not, Null, Regex, Some, Word
+from planet_assets.model.query import (
+    Compare,
+    Contains,
+    Every,
+    Exists,
+    Length,
+    Member,
+    Node,
+    Not,
+    Null,
+    Regex,
+    Some,
+    Word,
+)
 from planet_assets.rules.elements import indexed
 from planet_assets.rules.matching import ORDER, PROSE, matches
+from planet_assets.rules.query import certain
 
 MOST_IDS = 100_000
 """How many ids one answer has at the most."""
@@ -151,7 +165,7 @@ class _Question:
 
     def _size(self, part: Node, starts: list[sa.Select[Any]]) -> int:
         """How many rows it begins with, as far as it is worth counting."""
-        if isinstance(part, Word | Some):
+        if isinstance(part, Word | Some | Contains):
             return PEEK
         some = sa.union_all(*(sa.select(one.limit(PEEK).subquery()) for one in starts)).subquery()
         return int(self.connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())
@@ -164,6 +178,11 @@ class _Question:
             prose = (rows.c.key.in_(PROSE), rows.c.kind == "s", rows.c.text.ilike(sign, escape="\\"))
             named = (element.c.deleted_at.is_(None), element.c.id.ilike(sign, escape="\\"))
             return [sa.select(rows.c.element_id).where(*prose), sa.select(element.c.id).where(*named)]
+        if isinstance(node, Contains) and node.key == "_id":
+            return [sa.select(element.c.id).where(_contains(node, element.c.id), element.c.deleted_at.is_(None))]
+        if isinstance(node, Contains) and node.key != "lock":
+            rows = element_key.alias()
+            return [sa.select(rows.c.element_id).where(rows.c.key == node.key, _contains(node, rows.c.text))]
         if isinstance(node, Some):
             found = [self._starts(part) for part in node.parts]
             return [one for some in found for one in some] if all(found) else []
@@ -190,6 +209,10 @@ class _Question:
             rows = element_key.alias()
             holds = (rows.c.key.in_(PROSE), rows.c.kind == "s", rows.c.text.ilike(sign, escape="\\"))
             return sa.or_(in_id, sa.exists().where(rows.c.element_id == column, *holds))
+        if isinstance(node, Contains):
+            rows = element_key.alias()
+            mine = (rows.c.element_id == column, rows.c.key == node.key, _contains(node, rows.c.text))
+            return _contains(node, column) if node.key == "_id" else sa.exists().where(*mine)
         assert isinstance(node, Compare | Exists | Null | Length)
         if node.key == "_id":
             return _of_id(node, column)
@@ -274,6 +297,8 @@ def _is_exact(node: Node) -> bool:
 
 def _hint(node: Node) -> Node:
     """What SQL can say about a part that it cannot decide: at least all that answer it."""
+    if isinstance(node, Regex) and len(piece := certain(node)) > 1:
+        return Contains(node.key, piece)
     if isinstance(node, Regex | Member):
         return Exists(node.key) if node.key != "_id" else Every()
     if isinstance(node, Every):
@@ -346,7 +371,12 @@ def _is_once(node: Node) -> bool:
     return isinstance(node, Length) or (isinstance(node, Exists) and node.key in ("_id", "lock"))
 
 
-def _like(node: Word) -> str:
+def _contains(node: Contains, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether a text has it; one that the index has shortened may."""
+    return sa.or_(column.like(_like(node), escape="\\"), column.like("%\x1f%"))
+
+
+def _like(node: Word | Contains) -> str:
     text = node.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{text}%"
 

@@ -65,6 +65,16 @@ class Regex:
 
 
 @dataclass(frozen=True, slots=True)
+class Contains:
+    """A text of the key has this in it, as it is written."""
+
+    key: str
+    """Which."""
+    text: str
+    """What."""
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A member of the list under a key fulfils all of it; a member that is no object is under the empty key."""
 
@@ -106,4 +116,4 @@ class Not:
     """What."""
 
 
-Node: TypeAlias = Compare | Exists | Null | Length | Regex | Member | Word | Every | Some | Not
+Node: TypeAlias = Compare | Exists | Null | Length | Regex | Contains | Member | Word | Every | Some | Not

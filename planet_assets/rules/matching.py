@@ -6,7 +6,20 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from planet_assets.model.query import Compare, Every, Exists, Length, Member, Node, Not, Null, Regex, Some, Word
+from planet_assets.model.query import (
+    Compare,
+    Contains,
+    Every,
+    Exists,
+    Length,
+    Member,
+    Node,
+    Not,
+    Null,
+    Regex,
+    Some,
+    Word,
+)
 from planet_assets.rules.elements import Value, values
 
 PROSE = ("_id", "comment", "name", "title", "description", "label", "tags")
@@ -49,13 +62,15 @@ class _Matcher:
             return any(row.kind == "s" and asked in (row.text or "").lower() for key in PROSE for row in self._of(key))
         return any(self._value(node, row) for row in self._of(node.key))
 
-    def _value(self, node: Compare | Exists | Null | Length | Regex, row: Value) -> bool:
+    def _value(self, node: Compare | Exists | Null | Length | Regex | Contains, row: Value) -> bool:
         if isinstance(node, Exists):
             return True
         if isinstance(node, Null):
             return row.kind == "z"
         if isinstance(node, Length):
             return row.kind == "a" and row.text == str(node.members)
+        if isinstance(node, Contains):
+            return row.kind == "s" and node.text in (row.text or "")
         if isinstance(node, Regex):
             return row.kind == "s" and self._found(node, row.text or "")
         return compares(node, row)

@@ -15,10 +15,11 @@ from teams import addresses, running
 from planet_assets.library import element_events, elements
 from planet_assets.library import search as library_search
 from planet_assets.library.engine import Library
+from planet_assets.model.query import Regex
 from planet_assets.rules import elements as rules
 from planet_assets.rules import query_mongo
 from planet_assets.rules.matching import matches
-from planet_assets.rules.query import parsed
+from planet_assets.rules.query import certain, parsed
 
 WRITERS, COUNTERS = 16, 4
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,7 +131,9 @@ CONDITIONS = st.one_of(
     st.builds(lambda op, some: {op: some}, st.sampled_from(["$in", "$nin", "$all"]), st.lists(SCALARS, max_size=3)),
     st.builds(lambda value: {"$exists": value}, st.booleans()),
     st.builds(lambda value: {"$size": value}, st.integers(0, 3)),
-    st.builds(lambda value: {"$regex": value}, st.sampled_from(["x", "^y", "1$", ".y."])),
+    st.builds(
+        lambda value: {"$regex": value}, st.sampled_from(["x", "^y", "1$", ".y.", "xyl", "lop+h", "^xy.*ne$", "é"])
+    ),
     st.builds(lambda value: {"$not": {"$gt": value}}, st.integers(-3, 3)),
     st.builds(lambda value: {"$elemMatch": {"$gt": value}}, st.integers(-3, 3)),
     st.just(None),
@@ -178,6 +181,24 @@ def test_a_search_says_what_the_documents_say(library, documents, queries):
         assert (part.ids, part.total) == (expected[1:3], len(expected))
     elements.delete(library, list(kept), by="ann", now=NOW)
     assert library_search.search(library, query_mongo.parsed({"tag": tag}), now=NOW).total == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pattern=st.one_of(st.text("ab.^$*+?\\d1xpLQE", max_size=8), st.text("ab.*?+", min_size=3, max_size=5)),
+    texts=st.lists(st.text("ab1d.+xL\n", max_size=8), min_size=5, max_size=10),
+)
+def test_what_a_match_is_sure_to_have_is_in_it(pattern, texts):
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        found = re2.compile(pattern, options)
+    except re2.error:
+        return
+    piece = certain(Regex("k", pattern))
+    assert all(piece in text for text in texts if found.search(text))
 
 
 def test_sorted_by_what_lacks_a_key_then_numbers_then_texts(library):
