@@ -90,7 +90,10 @@ OURS = ("The server cannot do it; its log says more.", "The library is busy or a
 
 
 def _after_s(error: AssetError) -> float | None:
-    return error.after_s if isinstance(error, TryLater) else None
+    """When to ask again; a library that is busy or away may be back in a second."""
+    if not isinstance(error, TryLater):
+        return None
+    return 1.0 if error.after_s is None else error.after_s
 
 
 def install(app: FastAPI) -> None:

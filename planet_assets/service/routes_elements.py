@@ -65,7 +65,11 @@ def create(desk: Annotated[Desk, asks("create")], asked: Asked) -> Response:
 @router.get("/api/read/{ids:path}")
 def read_path(ids: str, request: Request, desk: Annotated[Desk, asks("read")]) -> Response:
     """Elements by their ids, with commas between them; a comma, a slash or a # in an id comes percent-encoded."""
-    return _read(desk, paths.ids(paths.tail(request, "/api/read")))
+    sent = paths.tail(request, "/api/read")
+    ids_sent = paths.ids(sent)
+    if sent.endswith("/") and ids_sent and desk.read(ids_sent[-1:]) == [None]:
+        ids_sent = paths.ids(sent.rstrip("/"))  # a slash at the end may be a folder's, or nothing
+    return _read(desk, ids_sent)
 
 
 @router.get("/api/read", include_in_schema=False)

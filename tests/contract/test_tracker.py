@@ -150,6 +150,7 @@ TABLE = [
     (("POST", "/api/version/A"), {"x": 1}, 400, TEXT),
     (("POST", "/api/version/N1"), {"file": "/f/x.tif"}, 404, TEXT),
     (("GET", "/api/read/A"), None, 200, OBJECT),
+    (("GET", "/api/read/A/"), None, 200, OBJECT),
     (("GET", "/api/read/A,B"), None, 200, [OBJECT, OBJECT]),
     (("GET", "/api/read/A,N1"), None, 207, [OBJECT, None]),
     (("GET", "/api/read/N1"), None, 404, TEXT),

@@ -155,5 +155,6 @@ def test_a_library_that_goes_away_and_comes_back(postgres_cluster):
             elif reply.status_code == 503:
                 told = reply.json()["error"]
                 assert told["kind"] == "LibraryAway" and "127.0.0.1" not in told["message"]
+                assert reply.headers["retry-after"] == "1"
         assert seen == {201, 503} and len(made) >= 15
         assert client.post("/api/read", json=made).status_code == 200
