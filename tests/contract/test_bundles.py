@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import signal
 import subprocess
@@ -13,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from planet_assets.exceptions import LibraryLocked, Misused
-from planet_assets.library import bundles
+from planet_assets.exceptions import Corrupt, Gone, LibraryLocked, Misused
+from planet_assets.library import bundles, receiving
 from planet_assets.library.engine import Library
-from planet_assets.model.bundle import Component
+from planet_assets.model.bundle import Bundle, Component
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 BY = {"by": "me", "now": NOW}
@@ -170,6 +171,30 @@ def test_fifty_bundles_four_shippers_one_ready_event_each(library, library_addre
 @pytest.mark.parametrize("lease_s", [0, 600])
 def test_many_bundles_and_leases_that_run_out_at_once(library, library_address, lease_s):
     once_each(library, race(library, library_address, count=150, lease_s=lease_s, kill=3), 150)
+
+
+def test_what_comes_from_elsewhere_is_held_when_it_is_whole(library, tmp_path):
+    told = Bundle(id="", name="s", revision=1, kind="scene", components=(file("a"), file("b")))
+    own = sealed(library, "s", ("x",))
+    here, there = bundles.add_site(library, "here", str(tmp_path), {}), bundles.add_site(library, "there", "/there", {})
+    made = receiving.receive(library, told, tmp_path, **BY)
+    assert made.revision == 2 and made.seal != own.seal and made.components[0].path == tmp_path / "s-r2" / "a"
+    assert receiving.receive(library, told, tmp_path, **BY) == made == receiving.find(library, made.id)
+    assert [one.id for one in receiving.held(library, missing_at=there.id)] == [own.id], "it is still coming"
+    bundles.want(library, made.id, here.id, now=NOW)
+    assert bundles.claim(library, made.id, here.id, owner="me", now=NOW)
+    for part in ("a", "b"):
+        bundles.arrived(library, made.id, here.id, part, owner="me", now=NOW)
+    assert receiving.names_there(library, made.id, here.id) == {"a", "b"}
+    assert bundles.ready(library, made.id, here.id, owner="me", now=NOW)
+    assert {one.id for one in receiving.held(library, missing_at=there.id)} == {own.id, made.id}
+    assert [one.id for one in receiving.held(library, missing_at=here.id)] == [own.id]
+    [(sequence, _, ready)] = receiving.ready_at(library, here.id, name="s")
+    assert ready == made and receiving.ready_at(library, here.id, after=sequence) == []
+    with pytest.raises(Corrupt):
+        receiving.receive(library, dataclasses.replace(told, seal="0" * 64), tmp_path, **BY)
+    with pytest.raises(Gone):
+        receiving.find(library, "nothing")
 
 
 def test_threads_assemble_one_bundle_together(library):
