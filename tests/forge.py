@@ -108,8 +108,8 @@ def _import_all() -> None:
     """What every face uses; short waits for all of them."""
     import importlib
 
-    names = "cli.main cli.fetch_cmds cli.scenes cli.asking cli.documents blocking manager wiring flow.run flow.ordering"
-    for name in [*names.split(), "transfer.fetch", "view.tables", "view.text", "library.jobs"]:
+    names = "cli.main cli.fetch_cmds cli.scenes cli.asking blocking manager door.wiring flow.run flow.ordering"
+    for name in [*names.split(), "transfer.fetch", "view.documents", "view.tables", "view.text", "library.jobs"]:
         importlib.import_module(f"planet_assets.{name}")
     foreign = (
         "twists httpx httpcore alembic.command sqlalchemy.dialects.sqlite anyio._backends._asyncio numpy.ma _strptime"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -124,6 +125,8 @@ def _text(stream: int) -> str:
 def main(path: str) -> None:
     """Load what commands use, then fork until the owner has gone."""
     _load()
+    gc.disable()  # what the collector touches in a child is copied
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(path)
@@ -177,6 +180,7 @@ def _attend(talk: socket.socket) -> int:
 
 def _become(arguments: list[str], folder: str, environment: dict[str, str], streams: Sequence[int]) -> int:
     """Be that process."""
+    gc.enable()
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
