@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from benchmarks.runs import scratch, told
+from benchmarks.runs import ROOT, scratch, told
 from benchmarks.table import Row, missing
-from tests import postgres
+
+sys.path.insert(0, str(ROOT / "tests"))
+import postgres
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 JSON_SHARE = 100

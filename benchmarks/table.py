@@ -106,17 +106,19 @@ def as_text(rows: Sequence[Row]) -> str:
     return "\n".join(lines[1:])
 
 
-def as_markdown(rows: Sequence[Row], versions: Sequence[str]) -> str:
-    """For RESULTS.md."""
+def as_markdown(rows: Sequence[Row], versions: Sequence[str], before: str) -> str:
+    """For RESULTS.md; sections of the table before that were not measured now stay, each with its day."""
+    day = machine().partition(",")[0]
     lines = [
         "# Results of `make bench`",
         "",
         f"{machine()}. Medians of runs in turns, on loopback; only ratios count. Versions: {', '.join(versions)}.",
     ]
+    sections = {block.split("\n", 1)[0].split(",")[0]: block.rstrip() for block in before.split("\n## ")[1:]}
     for section, some in _by_section(rows):
-        lines += ["", f"## {section.capitalize()}", "", _line(HEADS), _line(["---"] * len(HEADS))]
-        lines += [_line(row.cells()) for row in some]
-    return "\n".join(lines) + "\n"
+        table = [_line(HEADS), _line(["---"] * len(HEADS)), *(_line(row.cells()) for row in some)]
+        sections[section.capitalize()] = "\n".join([f"{section.capitalize()}, {day}", "", *table])
+    return "\n".join(lines) + "".join(f"\n\n## {block}" for block in sections.values()) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:

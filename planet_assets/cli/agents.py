@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from planet_assets.cli.codes import Code
 from planet_assets.cli.library_cmds import open_library
 from planet_assets.cli.output import Face
-from planet_assets.cli.site_cmds import NOTHING, published_document, published_line
 from planet_assets.exceptions import Misused, TryLater
+from planet_assets.view.shipments import NOTHING, published_document, published_line
 
 if TYPE_CHECKING:
     from planet_assets.flow.agent import Pass, Pull, Push

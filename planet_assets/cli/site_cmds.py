@@ -12,11 +12,10 @@ from planet_assets.cli.codes import Code
 from planet_assets.cli.library_cmds import open_library
 from planet_assets.cli.options import Command, Group, together
 from planet_assets.cli.output import Face
+from planet_assets.view.shipments import NOTHING, published_document, published_line
 
 if TYPE_CHECKING:
-    from planet_assets.model.bundle import Published, Site
-
-NOTHING = "Nothing is outstanding."
+    from planet_assets.model.bundle import Site
 
 every = click.option(
     "--every", "every_s", default=30.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between looks."
@@ -190,23 +189,3 @@ def _one_pass(*, pulls: Sequence[str], pushes: Sequence[str], into: str | None, 
 
 def _site_document(one: Site) -> dict[str, Any]:
     return {"name": one.name, "address": one.address, "options": dict(one.options)}
-
-
-def published_document(one: Published) -> dict[str, Any]:
-    """How a shipment ended, for programs."""
-    return {
-        "bundle": one.bundle.name,
-        "revision": one.bundle.revision,
-        "seal": one.bundle.seal,
-        "components": [component.name for component in one.bundle.components],
-        "site": one.site,
-        "state": one.state,
-        "address": one.address or None,
-        "error": one.error or None,
-    }
-
-
-def published_line(one: Published) -> str:
-    """The same in words."""
-    count = len(one.bundle.components)
-    return f"{one.bundle.name}: {one.state}" + (f", {count} files, {one.address}" if one.address else f". {one.error}")

@@ -1,7 +1,7 @@
 """Listings: what a source said last time, by id and fingerprint. Ids that a complete listing lacks keep a tombstone.
 
-A listing may hold millions of ids and is read and compared as a whole in one transaction, so it is stored in columns: a
-segment is one row that holds some ten thousand ids as one JSON array and their fingerprints as another. The bulk comes
+A listing may hold millions of ids and is read and compared as a whole in one transaction, so it is stored by columns. A
+segment is one row of up to fifty thousand ids, as one JSON array, and their fingerprints as another. The bulk comes
 first, and every later listing appends a segment of what it changed. When what was appended has grown to half of the
 bulk, all is written anew as one bulk.
 """
@@ -29,7 +29,10 @@ SEGMENT = 50_000
 LOOSE = 10_000
 """So many ids may be appended to any listing before it is written anew."""
 
-BULK, CHANGED, GONE = "bulk", "changed", "gone"
+MOST_SEGMENTS = 500
+"""And so many segments."""
+
+BULK, NEW, CHANGED, GONE = "bulk", "new", "changed", "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +77,16 @@ def remember(
         before = _remembered(connection, name)
         found = rules.compare(before, listing, complete=complete)
         told = {*found.new, *found.modified, *found.learned}
-        touched = [*dict.fromkeys((*found.new, *found.modified, *found.returned, *found.learned))]
-        prints = [rules.kept_print(before, listing, key) for key in touched]
-        documents = [describe(key) if describe is not None and key in told else None for key in touched]
+        moved = [*dict.fromkeys((*found.modified, *found.returned, *found.learned))]
         lost = before.prints_of(set(found.gone)) if found.gone else {}
         last = _last(connection, name)
-        _append(connection, name, BULK if last == 0 else CHANGED, touched, prints, at=now, documents=documents)
+        for kind, keys in ((NEW if last else BULK, found.new), (CHANGED, moved)):
+            prints = [rules.kept_print(before, listing, key) for key in keys]
+            documents = [describe(key) if describe is not None and key in told else None for key in keys]
+            _append(connection, name, kind, keys, prints, at=now, documents=documents)
         _append(connection, name, GONE, [*lost], [*lost.values()], at=now)
-        loose = len(before.later) + len(before.gone) + len(touched) + len(lost)
-        if last and loose > max(LOOSE, len(before.ids) // 2):
+        loose = len(before.later) + len(found.new) + len(moved)
+        if last and (loose > max(LOOSE, len(before.ids) // 2) or last > MOST_SEGMENTS + len(before.ids) // SEGMENT):
             _write_anew(connection, name, _entries(connection, name))
     return found
 
@@ -152,18 +156,19 @@ def _remembered(connection: sa.Connection, name: str) -> Remembered:
     prints: list[str] = []
     later: dict[str, str] = {}
     gone: dict[str, str] = {}
+    known = 0
     for kind, some, theirs in connection.execute(_of(name, *columns)):
         if kind == BULK:
             ids += json.loads(some)
             prints += json.loads(theirs)
             continue
         pairs = dict(zip(json.loads(some), json.loads(theirs), strict=True))
+        known += len(pairs) if kind == NEW else 0
         here, there = (gone, later) if kind == GONE else (later, gone)
         here.update(pairs)
         for key in pairs:
             there.pop(key, None)
-    overridden = sum(map((later.keys() | gone.keys()).__contains__, ids)) if later or gone else 0
-    return Remembered(ids=ids, prints=prints, later=later, gone=gone, count=len(ids) - overridden + len(later))
+    return Remembered(ids=ids, prints=prints, later=later, gone=gone, count=len(ids) + known - len(gone))
 
 
 def _entries(connection: sa.Connection, name: str) -> dict[str, Entry]:
@@ -229,8 +234,8 @@ def _append(
 
 def _write_anew(connection: sa.Connection, name: str, found: Mapping[str, Entry]) -> None:
     connection.execute(sa.delete(table).where(table.c.listing == name))
-    for kind in (BULK, GONE):
-        rows = [one for one in found.values() if (one.gone_at is not None) is (kind == GONE)]
+    for kind in (BULK, GONE):  # ids that are gone are in the bulk as well, so that each id of a listing is there or new
+        rows = [one for one in found.values() if kind == BULK or one.gone_at is not None]
         if rows:
             _append(
                 connection,

@@ -85,7 +85,8 @@ def test_every_earlier_schema_comes_up_and_keeps_its_rows(library_address, revis
     Library(library_address).close()
     after = contents(engine)
     if row := before.pop("listed", None):
-        [segment] = after["listing_segment"]
+        bulk, segment = after["listing_segment"]
+        assert (bulk["kind"], segment["kind"], bulk["ids"]) == ("bulk", "gone", segment["ids"])
         assert [json.loads(segment[name]) for name in ("ids", "prints", "documents", "firsts", "moments")] == [
             [row[0][name]] for name in ("id", "fingerprint", "document", "first_seen", "gone_at")
         ]

@@ -83,8 +83,10 @@ def test_listings_of_another_library_come_in_and_the_later_word_stays(library, t
     assert saving.merge(library, tmp_path / "other.db")["listed"] == 0
 
 
-def test_a_listing_written_anew_says_the_same(library, monkeypatch):
-    monkeypatch.setattr(listings, "LOOSE", 5)
+@pytest.mark.parametrize("limits", [{"LOOSE": 5}, {"MOST_SEGMENTS": 3}])
+def test_a_listing_written_anew_says_the_same(library, monkeypatch, limits):
+    for name, value in limits.items():
+        monkeypatch.setattr(listings, name, value)
     monkeypatch.setattr(listings, "SEGMENT", 3)
     chance = random.Random(7)
     known: dict[str, dict[str, object]] = {}

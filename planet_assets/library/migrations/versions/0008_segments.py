@@ -1,7 +1,6 @@
 """Listings by segments, a row for some ten thousand ids, in place of a row an id."""
 
 import json
-from itertools import groupby
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,24 +38,23 @@ def upgrade() -> None:
 def _bring(connection: sa.Connection, segment: sa.Table, name: str) -> None:
     query = (
         "SELECT id, fingerprint, document, first_seen, changed_at, gone_at FROM listed WHERE listing = :name "
-        "ORDER BY gone_at IS NOT NULL, id"
+        "ORDER BY id"
     )
-    number = 0
     rows = connection.execute(sa.text(query), {"name": name}).all()
-    for gone, some in groupby(rows, key=lambda row: row.gone_at is not None):
-        part = list(some)
+    number = 0
+    for kind, part in (("bulk", rows), ("gone", [row for row in rows if row.gone_at is not None])):
         for start in range(0, len(part), _SEGMENT):
             number += 1
             chunk = part[start : start + _SEGMENT]
             values = {
                 "listing": name,
                 "number": number,
-                "kind": "gone" if gone else "bulk",
+                "kind": kind,
                 "at": max(row.changed_at for row in chunk),
                 "ids": json.dumps([row.id for row in chunk]),
                 "prints": json.dumps([row.fingerprint for row in chunk]),
                 "documents": json.dumps([row.document for row in chunk]),
                 "firsts": json.dumps([row.first_seen for row in chunk]),
-                "moments": json.dumps([row.gone_at or row.changed_at for row in chunk]),
+                "moments": json.dumps([row.gone_at if kind == "gone" else row.changed_at for row in chunk]),
             }
             connection.execute(sa.insert(segment), values)
