@@ -63,11 +63,14 @@ class Lanes:
         self._rests_until = float("-inf")
         self._capped = False
         """Whether the last trial showed that connections are slower than the line."""
+        self._each_bytes_s = 0.0
+        """What a connection brought in the last trial."""
 
     def join(self) -> None:
         """One more connection brings bytes."""
         with self._lock:
             self._open += 1
+            self._seen.clear()  # a rate is that of so many connections
 
     def leave(self, body: object = None) -> None:
         """A connection has ended; with `body`, its last one."""
@@ -76,6 +79,7 @@ class Lanes:
                 self._judge(self._clock())
                 self._trial = None
             self._open -= 1
+            self._seen.clear()
 
     def arrived(self, count: int) -> None:
         """Bytes came in, on any connection."""
@@ -92,9 +96,9 @@ class Lanes:
         """
         with self._lock:
             now = self._clock()
-            rate = self._bytes_s(now)
             if self._trial is not None and self._trial.body is body:
                 self._judge(now)
+            rate = self._bytes_s(now) or (self._each_bytes_s * self._open if self._capped else 0.0)
             if self._trial is not None or not rate or not worth:
                 return 0
             added = self.most - mine if self._capped else min(mine, self.most - mine)
@@ -108,8 +112,10 @@ class Lanes:
         """End a trial that has lasted long enough."""
         if self._trial is None or now < self._trial.ends_at:
             return
-        if self._open >= self._trial.connections:  # else some have ended meanwhile, and nothing can be said
-            self._capped = self._bytes_s(now) >= self._trial.needed_bytes_s
+        rate = self._bytes_s(now)
+        if rate and self._open >= self._trial.connections:  # else some have ended meanwhile, and nothing can be said
+            self._capped = rate >= self._trial.needed_bytes_s
+            self._each_bytes_s = rate / self._open
             if not self._capped:
                 self._rests_until = now + REST_S
         self._trial = None
