@@ -91,6 +91,15 @@ class Library:
         with self.read() as connection:
             return lease_time(connection, now)
 
+    def check(self) -> None:
+        """See that the database answers.
+
+        Raises:
+            LibraryAway, DiskProblem: it does not.
+        """
+        with self.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
     def close(self) -> None:
         """Give back connections and the lease."""
         self.engine.dispose()

@@ -94,6 +94,5 @@ def build(
 def health(request: Request) -> Response:
     """Whether the service and its library answer."""
     library: Library = request.app.state.library
-    with library.read() as connection:
-        connection.exec_driver_sql("SELECT 1")
+    library.check()
     return answers.Json({"status": "ok", "version": __version__})
