@@ -119,14 +119,14 @@ def uneven_km2(geometry: BaseGeometry, cut_by: BaseGeometry) -> float:
     """By how much the pieces of a geometry that was cut may differ from it in sum, km², at the most.
 
     Edges are geodesics, but corners that a cut puts on an edge lie on the straight line in lon/lat. What lies between
-    the two is summed over the edges that the other's boundary meets; an edge that lies on it is not cut.
+    the two is summed over the edges that the other's boundary meets, those that lie on it included.
     """
     total = 0.0
     for polygon in _polygons(geometry)[0]:
         for ring in (polygon.exterior, *polygon.interiors):
             ends = shapely.get_coordinates(ring)
             edges = shapely.linestrings(np.stack([ends[:-1], ends[1:]], axis=1))
-            cut = edges[shapely.intersects(edges, cut_by.boundary) & ~shapely.covered_by(edges, cut_by.boundary)]
+            cut = edges[shapely.intersects(edges, cut_by.boundary)]
             points = (shapely.get_coordinates(edge) for edge in shapely.segmentize(cut, STRAIGHT_DEG))
             total += sum(abs(GEOD.polygon_area_perimeter(one[:, 0], one[:, 1])[0]) for one in points) / 1e6
     return float(total)

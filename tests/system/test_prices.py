@@ -115,7 +115,8 @@ def in_either_order_km2(chosen, pool) -> float:
     total = 0.0
     for item in items_from(chosen):
         others = shapely.union_all([one for name, one in ground.items() if name != item.id])
-        total += uneven_km2(item.footprint, others) + uneven_km2(others, item.footprint)
+        for cutting in (others, item.footprint):  # another scene, or another file of the same one
+            total += uneven_km2(item.footprint, cutting) + uneven_km2(cutting, item.footprint)
     return total
 
 
